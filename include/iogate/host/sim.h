@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A simulated IOMMU: it walks the very bytes of the page tables through an IOTLB and walk caches, takes invalidation commands, and judges.
+ *
+ * The judge (oracle) is told what each address should translate to and reports as a violation, with history:
+ *   - a device access that lands through a translation whose invalidation had completed;
+ *   - a walk that reads a table which has been given back, and a table given back while a walk cache still points to it;
+ *   - an address, or memory, reused before its invalidation completed;
+ *   - a device access that should have worked and did not, or landed elsewhere.
+ *
+ * All calls may be made from several threads at once.
+ */
+#ifndef IOGATE_HOST_SIM_H
+#define IOGATE_HOST_SIM_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <iogate/gather.h>
+#include <iogate/pgtable.h>
+#include <iogate/platform.h>
+#include <iogate/types.h>
+#include <iogate/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct iog_sim;
+struct iog_sim_domain;
+
+enum iog_sim_violation_kind {
+	IOG_SIM_STALE_ACCESS,   /* landed through an entry that should be gone */
+	IOG_SIM_FREED_TABLE,    /* a walk read a table that had been given back, or one was given back while cached */
+	IOG_SIM_EARLY_REUSE,    /* an address or memory was used again before its invalidation completed */
+	IOG_SIM_LOST_ACCESS,    /* should have landed: faulted, or landed elsewhere */
+	IOG_SIM_BAD_PERMISSION, /* allowed what the mapping does not, or refused what it does */
+	IOG_SIM_VIOLATION_KINDS,
+};
+
+/**
+ * struct iog_sim_violation - what the judge saw.
+ */
+struct iog_sim_violation {
+	enum iog_sim_violation_kind kind;
+	uint32_t domain;
+	iog_iova_t iova;
+	iog_paddr_t paddr;  /* where the access went, or the table's address; 0 if nowhere */
+	const char *detail; /* one sentence; valid during the callback */
+};
+
+enum iog_sim_flags {
+	/* Do not judge: no bookkeeping per page. Caches and counters work as ever. */
+	IOG_SIM_NO_ORACLE = 1 << 0,
+};
+
+/**
+ * struct iog_sim_config - zero means default.
+ */
+struct iog_sim_config {
+	/* IOTLB: entries and ways, powers of two. Default 256 entries, 4 ways. */
+	uint32_t iotlb_entries;
+	uint32_t iotlb_ways;
+	/* Walk caches: entries that point to tables of level 0, 1, 2, ...; powers of two. Default 64, 32, 16, 16, 16. Index n caches pointers to tables of level n. */
+	uint32_t walk_entries[IOG_LEVELS_MAX - 1];
+	uint32_t walk_ways; /* default 4 */
+	/* Invalidation queue slots; default 256. A submission to a full queue processes it first. */
+	uint32_t queue_entries;
+	uint32_t flags; /* enum iog_sim_flags */
+	/* Called for each violation, under the simulator's lock. Default: print to stderr. */
+	void (*violation)(void *ctx, const struct iog_sim_violation *violation);
+	void *violation_ctx;
+};
+
+/**
+ * struct iog_sim_stats - counted since creation.
+ */
+struct iog_sim_stats {
+	uint64_t reads, writes, faults;          /* device accesses, of one page each, and how many faulted */
+	uint64_t iotlb_hits, iotlb_misses;       /* one of them per access */
+	uint64_t walk_hits[IOG_LEVELS_MAX - 1];  /* the walk started at a cached pointer to a table of this level */
+	uint64_t walk_misses;                    /* walks that started at the root */
+	uint64_t walk_reads;                     /* entries read from memory */
+	uint64_t range_commands, range_leaf_only;/* invalidations of a range; how many of them kept the walk caches */
+	uint64_t domain_commands, wait_commands;
+	uint64_t walk_cache_flushes;             /* commands that dropped walk-cache entries' validity: ranges not leaf-only, and domains */
+	uint64_t violations[IOG_SIM_VIOLATION_KINDS];
+	uint64_t violations_total;
+	uint64_t unjudged;                       /* accesses of domains that the judge gave up for want of memory; 0 in a run that proves anything */
+};
+
+/**
+ * iog_sim_create() - a unit with cold caches.
+ * @platform: of the tables it will walk; its direct-map offset turns table addresses into pointers.
+ * @config: kept by value; NULL for all defaults.
+ * @sim: result.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EINVAL; -IOG_ENOMEM.
+ */
+IOG_API int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_config *config, struct iog_sim **sim);
+
+/**
+ * iog_sim_destroy() - free it.
+ * @sim: no domain may be left; NULL is allowed.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_destroy(struct iog_sim *sim);
+
+/**
+ * iog_sim_observe() - have table memory report to the judge.
+ * @sim: the unit.
+ * @platform: a copy of the host's platform, changed so that tables made with it are tracked, poisoned when given back, and zeroed when
+ *            taken again. Use it for iog_tablemem_create() instead of the original.
+ *
+ * All members of @platform are replaced; those of the host are called through them, with the host's own ctx. Does nothing with IOG_SIM_NO_ORACLE.
+ *
+ * Context: before @platform is in use, once per unit. @sim outlives whatever is made with @platform.
+ */
+IOG_API void iog_sim_observe(struct iog_sim *sim, struct iog_platform *platform);
+
+/**
+ * iog_sim_domain_create() - make a page table known to the unit.
+ * @sim: the unit.
+ * @id: domain id, tags cache entries; not in use.
+ * @root: from iog_pgtable_root(). The unit decodes the format by its own code, not by the library's.
+ * @domain: result.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EBUSY if @id is in use; -IOG_EOPNOTSUPP for an unknown format; -IOG_ENOMEM.
+ */
+IOG_API int iog_sim_domain_create(struct iog_sim *sim, uint32_t id, const struct iog_pgtable_root *root, struct iog_sim_domain **domain);
+
+/**
+ * iog_sim_domain_destroy() - invalidate and forget it.
+ * @domain: from iog_sim_domain_create(); NULL is allowed.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_domain_destroy(struct iog_sim_domain *domain);
+
+/**
+ * iog_sim_translate() - one device access, without data.
+ * @domain: the device's domain.
+ * @iova: address; the access does not cross a 4 KiB boundary.
+ * @prot: IOG_PROT_READ, IOG_PROT_WRITE or both.
+ * @paddr: where it went. May be NULL.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EFAULT if translation refused it; -IOG_EINVAL if @prot asks for neither or for something else.
+ */
+IOG_API int iog_sim_translate(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr);
+
+/**
+ * iog_sim_dma() - a device reads or writes memory.
+ * @domain: the device's domain.
+ * @iova: first address, any alignment.
+ * @buffer: what it writes, or where what it reads goes. Memory that iogate's platform does not know (paddr outside its arenas) must not be mapped.
+ * @size: bytes.
+ * @prot: IOG_PROT_READ (memory to @buffer) or IOG_PROT_WRITE (@buffer to memory).
+ * @done: bytes moved before a fault. May be NULL.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EFAULT, pages before the faulting one having been moved; -IOG_EINVAL.
+ */
+IOG_API int iog_sim_dma(struct iog_sim_domain *domain, iog_iova_t iova, void *buffer, size_t size, uint32_t prot, size_t *done);
+
+/**
+ * iog_sim_inval_range() - queue: forget leaf translations of [first, last].
+ * @domain: the domain.
+ * @first: first address.
+ * @last: last address, inclusive.
+ * @leaf_only: keep the walk caches.
+ *
+ * Context: any. Takes effect at the next iog_sim_inval_wait() at the latest.
+ */
+IOG_API void iog_sim_inval_range(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, bool leaf_only);
+
+/**
+ * iog_sim_inval_domain() - queue: forget everything of a domain.
+ * @domain: the domain.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_inval_domain(struct iog_sim_domain *domain);
+
+/**
+ * iog_sim_inval_wait() - wait until all that was queued before has taken effect.
+ * @sim: the unit.
+ *
+ * Context: any.
+ * Return: 0.
+ */
+IOG_API int iog_sim_inval_wait(struct iog_sim *sim);
+
+/**
+ * iog_sim_flush() - an iog_flush_fn: one range command per range and run of tables, or a domain command where that is cheaper, then a wait.
+ * @gather: what to forget.
+ * @ctx: the struct iog_sim_domain.
+ *
+ * Context: any.
+ * Return: 0.
+ */
+IOG_API int iog_sim_flush(const struct iog_gather *gather, void *ctx);
+
+/**
+ * iog_sim_note_map() - tell the judge: a map has returned. Until it is told, no access may be expected to land there: one that does is a violation.
+ * @domain: the domain.
+ * @iova: first address, 4 KiB aligned.
+ * @paddr: what it translates to.
+ * @size: bytes, a multiple of 4 KiB.
+ * @prot: enum iog_prot.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_note_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot);
+
+/**
+ * iog_sim_note_unmap() - tell the judge: an unmap is about to begin. Accesses may go either way until an invalidation of the range completes
+ * that was submitted later: one that names the range (iog_sim_inval_range(), a range of a gather), or one that covers it by the way (the domain, the span of a
+ * table) once the tables in memory do not map it any more. The latter may be another lane's, and come before the unmap has cleared its entries.
+ * @domain: the domain.
+ * @iova: first address, 4 KiB aligned.
+ * @size: bytes, a multiple of 4 KiB.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_note_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64_t size);
+
+/**
+ * iog_sim_note_reuse() - tell the judge: this memory now belongs to somebody else. A violation while a device might still reach it.
+ * @sim: the unit.
+ * @paddr: first address.
+ * @size: bytes.
+ *
+ * Context: any. Searches the caches.
+ */
+IOG_API void iog_sim_note_reuse(struct iog_sim *sim, iog_paddr_t paddr, uint64_t size);
+
+/**
+ * iog_sim_stats() - counters.
+ * @sim: the unit.
+ * @stats: result.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_stats(struct iog_sim *sim, struct iog_sim_stats *stats);
+
+/**
+ * iog_sim_history() - print what is known of an address: its last events, newest last.
+ * @domain: the domain.
+ * @iova: the address.
+ * @stream: where to.
+ *
+ * Context: any; the only call that may be made from a violation callback.
+ */
+IOG_API void iog_sim_history(struct iog_sim_domain *domain, iog_iova_t iova, FILE *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The unit and its domains, as the files of the simulator share them.
+ *
+ * Locking: one lock over everything in struct iog_sim and its domains that is not marked constant. An access, its judgement and the bytes
+ * it moves are one critical section; so is the execution of invalidation commands. Hence a completed invalidation also means that no
+ * access is in flight.
+ */
+#ifndef IOG_SIM_INTERNAL_H
+#define IOG_SIM_INTERNAL_H
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <iogate/error.h>
+#include <iogate/host/sim.h>
+
+#include "cache.h"
+#include "history.h"
+#include "judge.h"
+#include "oracle.h"
+#include "pagemap.h"
+#include "queue.h"
+#include "tables.h"
+#include "walk.h"
+
+#define SIM_PAGE_SHIFT 12
+#define SIM_PAGE_SIZE (UINT64_C(1) << SIM_PAGE_SHIFT)
+
+struct iog_sim_domain {
+	struct iog_sim *sim; /* constant, as all down to @sign_extended */
+	uint32_t id;
+	enum walk_format format;
+	iog_paddr_t root;
+	uint32_t levels;
+	uint32_t ias;
+	uint64_t reserved; /* address bits of an entry beyond the output address width */
+	bool sign_extended;
+
+	bool root_gone; /* the root's memory went back to the host */
+	struct oracle_pages expected;
+	struct iog_sim_domain *next;
+};
+
+struct iog_sim {
+	/* Alone in its line with what every call touches next. */
+	_Alignas(64) _Atomic uint32_t lock;
+	/* The thread that is inside the violation callback, as the address of its thread_mark; 0 if none. */
+	_Atomic uintptr_t reporter;
+	uint64_t direct_map_offset; /* constant */
+	bool judging;               /* constant */
+
+	struct iog_sim_stats stats;
+	struct caches caches;
+	struct queue queue;
+	struct tables tables;
+	struct frame_filter frames;
+	struct history history;
+	struct iog_sim_domain *domains;
+
+	void (*violation)(void *ctx, const struct iog_sim_violation *violation);
+	void *violation_ctx;
+	uint64_t printed; /* violations the default callback has printed */
+};
+
+/*
+ * Uncontended, one exchange. A holder never waits for anything but the page cache of its own memory; on a busy machine it may be
+ * preempted, hence the yield.
+ */
+static inline void sim_lock(struct iog_sim *sim)
+{
+	/* Acquire: pairs with the release in sim_unlock(). */
+	while (atomic_exchange_explicit(&sim->lock, 1, memory_order_acquire)) {
+		for (uint32_t looks = 0; atomic_load_explicit(&sim->lock, memory_order_relaxed); looks++) {
+			if (looks >= 128)
+				sched_yield();
+#if defined(__x86_64__) || defined(__i386__)
+			else
+				__builtin_ia32_pause();
+#endif
+		}
+	}
+}
+
+static inline void sim_unlock(struct iog_sim *sim)
+{
+	atomic_store_explicit(&sim->lock, 0, memory_order_release);
+}
+
+#endif

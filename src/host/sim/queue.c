@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Invalidation commands: the ring, their execution, and what a gather becomes. See queue.h.
+ */
+#include <stdlib.h>
+
+#include "internal.h"
+
+/* Beyond this many range commands, forgetting the whole domain is cheaper. */
+#define GATHER_COMMANDS_MAX 16
+
+/* A piece of the address space that one command will cover. */
+struct run {
+	iog_iova_t first;
+	iog_iova_t last;
+	bool named; /* consists of the gather's own ranges */
+};
+
+int iog_sim_queue_init(struct queue *queue, uint32_t size)
+{
+	queue->ring = calloc(size, sizeof(*queue->ring));
+	queue->size = size;
+	return queue->ring ? 0 : -IOG_ENOMEM;
+}
+
+void iog_sim_queue_fini(struct queue *queue)
+{
+	free(queue->ring);
+	queue->ring = NULL;
+}
+
+static void command_event(struct iog_sim *sim, enum event_kind kind, const struct command *command)
+{
+	struct event *event = history_next(&sim->history);
+
+	*event = (struct event){
+		.first = command->first,
+		.last = command->last,
+		.domain = command->domain->id,
+		.kind = (uint8_t)kind,
+		.detail = (uint8_t)((command->flags & COMMAND_LEAF_ONLY ? EVENT_LEAF_ONLY : 0) |
+				    (command->flags & COMMAND_DOMAIN ? EVENT_DOMAIN : 0)),
+	};
+}
+
+static void execute(struct iog_sim *sim, const struct command *command, uint64_t number)
+{
+	struct iog_sim_domain *domain = command->domain;
+
+	if (command->flags & COMMAND_DOMAIN) {
+		iog_sim_cache_drop_domain(&sim->caches, domain->id);
+	} else {
+		iog_sim_iotlb_drop_range(&sim->caches, domain->id, command->first, command->last);
+		if (!(command->flags & COMMAND_LEAF_ONLY))
+			iog_sim_walk_drop_range(&sim->caches, domain->id, command->first, command->last);
+	}
+	command_event(sim, EVENT_INVALIDATED, command);
+	iog_sim_oracle_invalidated(domain, command->first, command->last, number, command->flags & COMMAND_NAMED);
+}
+
+void iog_sim_queue_drain(struct iog_sim *sim)
+{
+	struct queue *queue = &sim->queue;
+
+	while (queue->executed < queue->submitted) {
+		const struct command *command = &queue->ring[queue->executed % queue->size];
+
+		queue->executed++;
+		execute(sim, command, queue->executed);
+	}
+}
+
+void iog_sim_queue_submit(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, uint32_t flags)
+{
+	struct iog_sim *sim = domain->sim;
+	struct queue *queue = &sim->queue;
+	struct command *command;
+
+	if (queue->submitted - queue->executed == queue->size)
+		iog_sim_queue_drain(sim);
+
+	command = &queue->ring[queue->submitted % queue->size];
+	*command = (struct command){ domain, first, last, flags };
+	queue->submitted++;
+	command_event(sim, EVENT_QUEUED, command);
+
+	if (flags & COMMAND_DOMAIN)
+		sim->stats.domain_commands++;
+	else
+		sim->stats.range_commands++;
+	if (flags & COMMAND_LEAF_ONLY)
+		sim->stats.range_leaf_only++;
+	else
+		sim->stats.walk_cache_flushes++;
+}
+
+/* Ascending by first address. Few, and mostly in order as they come. */
+static void runs_sort(struct run *runs, uint32_t nr)
+{
+	for (uint32_t i = 1; i < nr; i++) {
+		struct run run = runs[i];
+		uint32_t at = i;
+
+		for (; at && runs[at - 1].first > run.first; at--)
+			runs[at] = runs[at - 1];
+		runs[at] = run;
+	}
+}
+
+/* Join what overlaps or touches. Returns how many are left. */
+static uint32_t runs_join(struct run *runs, uint32_t nr)
+{
+	uint32_t joined = 0;
+
+	for (uint32_t i = 1; i < nr; i++) {
+		struct run *last = &runs[joined];
+
+		if (last->last == UINT64_MAX || runs[i].first <= last->last + 1) {
+			if (runs[i].last > last->last)
+				last->last = runs[i].last;
+			last->named &= runs[i].named;
+		} else {
+			runs[++joined] = runs[i];
+		}
+	}
+	return nr ? joined + 1 : 0;
+}
+
+void iog_sim_queue_submit_gather(struct iog_sim_domain *domain, const struct iog_gather *gather)
+{
+	struct run runs[IOG_GATHER_RANGES + IOG_GATHER_TABLES];
+	uint32_t flags = gather->nr_tables || gather->walk_caches ? 0 : COMMAND_LEAF_ONLY;
+	uint32_t nr = 0;
+
+	if (gather->everything) {
+		iog_sim_queue_submit(domain, 0, UINT64_MAX, COMMAND_DOMAIN);
+		return;
+	}
+	for (uint32_t i = 0; i < gather->nr_ranges; i++)
+		runs[nr++] = (struct run){ gather->ranges[i].first, gather->ranges[i].last, true };
+	for (uint32_t i = 0; i < gather->nr_tables; i++)
+		runs[nr++] = (struct run){ gather->tables[i].span.first, gather->tables[i].span.last, false };
+	if (nr > 1) {
+		runs_sort(runs, nr);
+		nr = runs_join(runs, nr);
+	}
+
+	if (nr > GATHER_COMMANDS_MAX) {
+		iog_sim_queue_submit(domain, 0, UINT64_MAX, COMMAND_DOMAIN);
+		return;
+	}
+	for (uint32_t i = 0; i < nr; i++)
+		iog_sim_queue_submit(domain, runs[i].first, runs[i].last, flags | (runs[i].named ? COMMAND_NAMED : 0));
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables, the public calls. Those that have to be fast go straight to the template (template/calls.h), which checks their arguments with the format's constants.
+ */
+#include "pgtable.h"
+
+#include "memory.h"
+
+int iog_pgtable_map_pages(struct iog_pgtable *pt, iog_iova_t iova, iog_paddr_t paddr, uint64_t pgsize, uint64_t pgcount, uint32_t prot,
+			  struct iog_gather *gather, uint64_t *mapped)
+{
+	return pt->ops->map_pages(pt, iova, paddr, pgsize, pgcount, prot, gather, mapped);
+}
+
+int iog_pgtable_unmap_pages(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgsize, uint64_t pgcount, struct iog_gather *gather,
+			    uint64_t *unmapped)
+{
+	return pt->ops->unmap_pages(pt, iova, pgsize, pgcount, gather, unmapped);
+}
+
+int iog_pgtable_map(struct iog_pgtable *pt, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot, struct iog_gather *gather)
+{
+	return pt->ops->map(pt, iova, paddr, size, prot, gather);
+}
+
+int iog_pgtable_unmap(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, struct iog_gather *gather, uint64_t *unmapped)
+{
+	return pt->ops->unmap(pt, iova, size, gather, unmapped);
+}
+
+int iog_pgtable_lookup(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t iova, struct iog_leaf *leaf)
+{
+	return pt->ops->lookup(pt, lane, iova, leaf);
+}
+
+/* The part of @range in [low, high], if any. */
+static int visit_part(struct iog_pgtable *pt, iog_lane_t lane, struct iog_range range, uint64_t low, uint64_t high, iog_visit_fn *visit, void *ctx)
+{
+	if (range.first > high || range.last < low)
+		return 0;
+	if (range.first < low)
+		range.first = low;
+	if (range.last > high)
+		range.last = high;
+	return pt->ops->visit(pt, lane, range.first & pt->last, range.last & pt->last, visit, ctx);
+}
+
+int iog_pgtable_visit(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t first, iog_iova_t last, iog_visit_fn *visit, void *ctx)
+{
+	struct iog_range range = { first, last };
+	int result;
+
+	if (lane >= pt->mem->lanes || last < first || !visit)
+		return -IOG_EINVAL;
+
+	lane_enter(pt->mem, pt->lanes[lane].mem);
+	if (pt->flags & IOG_PGTABLE_SIGN_EXTENDED) {
+		uint64_t high = ~(pt->last >> 1);
+
+		result = visit_part(pt, lane, range, 0, ~high, visit, ctx);
+		if (!result)
+			result = visit_part(pt, lane, range, high, UINT64_MAX, visit, ctx);
+	} else {
+		result = visit_part(pt, lane, range, 0, pt->last, visit, ctx);
+	}
+	lane_exit(pt->lanes[lane].mem);
+	return result;
+}
+
+int iog_pgtable_trim(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t *tables)
+{
+	uint64_t done = 0;
+	int error;
+
+	if (tables)
+		*tables = 0;
+	if (!gather || gather->pgtable != pt)
+		return -IOG_EINVAL;
+
+	lane_enter(pt->mem, pt->lanes[gather->lane].mem);
+	error = pt->ops->trim(pt, gather, &done);
+	lane_exit(pt->lanes[gather->lane].mem);
+	if (tables)
+		*tables = done;
+	return error;
+}
+
+void iog_pgtable_release(struct iog_pgtable *pt, struct iog_gather *gather)
+{
+	lane_enter(pt->mem, pt->lanes[gather->lane].mem);
+	pt->ops->release(pt, gather);
+	lane_exit(pt->lanes[gather->lane].mem);
+}
+
+void *iog_pgtable_lane(struct iog_pgtable *pt, iog_lane_t lane)
+{
+	return lane < pt->mem->lanes ? &pt->lanes[lane] : NULL;
+}
+
+void iog_pgtable_publish(const struct iog_pgtable *pt)
+{
+	if (pt->platform->dma_wmb)
+		pt->platform->dma_wmb(pt->platform->ctx);
+}
+
+void iog_pgtable_root(const struct iog_pgtable *pt, struct iog_pgtable_root *root)
+{
+	root->paddr = (uint64_t)(uintptr_t)pt->root - pt->offset;
+	root->format = pt->ops->format;
+	root->levels = pt->top + 1;
+	root->ias = pt->ias;
+	root->oas = pt->oas;
+	root->flags = pt->flags;
+}
+
+void iog_pgtable_stats(const struct iog_pgtable *pt, struct iog_pgtable_stats *stats)
+{
+	int64_t tables[IOG_LEVELS_MAX] = { 0 };
+
+	memset(stats, 0, sizeof(*stats));
+	tables[pt->top] = 1;
+	for (uint32_t l = 0; l < pt->mem->lanes; l++) {
+		const struct pt_lane *lane = &pt->lanes[l];
+
+		for (uint32_t level = 0; level < IOG_LEVELS_MAX; level++)
+			tables[level] += atomic_load_explicit(&lane->tables[level], memory_order_relaxed);
+		stats->unlinked += atomic_load_explicit(&lane->unlinked, memory_order_relaxed);
+		stats->revived += atomic_load_explicit(&lane->revived, memory_order_relaxed);
+		stats->released += atomic_load_explicit(&lane->released, memory_order_relaxed);
+	}
+	for (uint32_t level = 0; level < IOG_LEVELS_MAX; level++) {
+		stats->tables[level] = (uint64_t)tables[level];
+		stats->table_bytes += (uint64_t)tables[level] << pt->mem->table_shift;
+	}
+}
+
+bool iog_pgtable_is_valid(struct iog_pgtable *pt)
+{
+	return pt->ops->is_valid(pt);
+}
+
+/* ---- create and destroy ---- */
+
+/* Fill in what the configuration says, or its defaults. */
+static int configure(struct iog_pgtable *pt, const struct iog_pgtable_config *config)
+{
+	const struct iog_pgtable_ops *ops = config->ops;
+	const uint32_t known = IOG_PGTABLE_SINGLE_WRITER | IOG_PGTABLE_SIGN_EXTENDED | IOG_PGTABLE_NONCOHERENT | IOG_PGTABLE_FLUSH_ON_MAP |
+			       IOG_PGTABLE_SPLIT;
+	uint32_t batch = ops->reclaim == IOG_RECLAIM_RWLOCK ? 1 : TRIM_BATCH_DEFAULT;
+
+	pt->ops = ops;
+	pt->mem = config->tablemem;
+	pt->platform = pt->mem->platform;
+	pt->offset = pt->platform->direct_map_offset;
+	pt->flags = config->flags;
+	pt->ias = config->ias ? config->ias : 48;
+	pt->oas = config->oas ? config->oas : ops->oas_max;
+	pt->page_sizes = config->page_sizes ? config->page_sizes : ops->page_sizes;
+	pt->trim_batch = config->trim_batch ? config->trim_batch : batch;
+	pt->noncoherent = config->flags & IOG_PGTABLE_NONCOHERENT;
+	pt->alone = pt->mem->lanes == 1;
+
+	if (config->flags & ~known || pt->trim_batch > IOG_GATHER_TABLES || pt->mem->table_shift != ops->granule_shift)
+		return -IOG_EINVAL;
+	if (!(config->flags & IOG_PGTABLE_SINGLE_WRITER) != !ops->single_writer)
+		return -IOG_EINVAL;
+	if (config->flags & IOG_PGTABLE_SIGN_EXTENDED && !ops->sign_extends)
+		return -IOG_EINVAL;
+	if (pt->noncoherent && !pt->platform->cache_clean)
+		return -IOG_EINVAL;
+	if (pt->ias > 63 || !(ops->ias_allowed >> pt->ias & 1) || pt->oas < 32 || pt->oas > ops->oas_max)
+		return -IOG_ERANGE;
+	if (pt->page_sizes & ~ops->page_sizes || !(pt->page_sizes & UINT64_C(1) << ops->granule_shift))
+		return -IOG_ERANGE;
+
+	pt->granule = UINT64_C(1) << ops->granule_shift;
+	pt->paddr_last = (UINT64_C(1) << pt->oas) - 1;
+	pt->last = (UINT64_C(1) << pt->ias) - 1;
+	pt->top = (pt->ias - ops->granule_shift + ops->level_bits - 1) / ops->level_bits - 1;
+	return 0;
+}
+
+static size_t root_bytes(const struct iog_pgtable *pt)
+{
+	return (size_t)1 << pt->mem->table_shift;
+}
+
+int iog_pgtable_create(const struct iog_pgtable_config *config, struct iog_pgtable **pgtable)
+{
+	const struct iog_platform *platform;
+	struct iog_pgtable *pt;
+	size_t lanes_bytes;
+	int error;
+
+	if (!config || !config->ops || !config->tablemem || !pgtable)
+		return -IOG_EINVAL;
+
+	platform = config->tablemem->platform;
+	pt = platform->object_alloc(platform->ctx, sizeof(*pt));
+	if (!pt)
+		return -IOG_ENOMEM;
+	error = configure(pt, config);
+	if (error)
+		goto free_object;
+
+	error = -IOG_ENOMEM;
+	lanes_bytes = pt->mem->lanes * sizeof(*pt->lanes);
+	pt->lanes = platform->object_alloc(platform->ctx, lanes_bytes);
+	if (!pt->lanes)
+		goto free_object;
+	for (uint32_t lane = 0; lane < pt->mem->lanes; lane++) {
+		pt->lanes[lane].path_first[0] = pt->lanes[lane].path_first[1] = PATH_NONE;
+		pt->lanes[lane].mem = &pt->mem->lane[lane];
+	}
+	pt->root = iog_root_alloc(pt->mem, root_bytes(pt));
+	if (!pt->root)
+		goto free_lanes;
+	pt_clean(pt, (const void *)pt->root, root_bytes(pt));
+
+	pt->root_table.entries = pt->root;
+	pt->root_table.level = pt->top;
+	atomic_init(&pt->root_table.owner, pt);
+	atomic_init(&pt->root_table.word, WORD_LIVE | 1);
+	atomic_fetch_add_explicit(&pt->mem->users, 1, memory_order_relaxed);
+	*pgtable = pt;
+	return 0;
+
+free_lanes:
+	platform->object_free(platform->ctx, pt->lanes, lanes_bytes);
+free_object:
+	platform->object_free(platform->ctx, pt, sizeof(*pt));
+	return error;
+}
+
+void iog_pgtable_destroy(struct iog_pgtable *pt, iog_lane_t lane)
+{
+	const struct iog_platform *platform;
+	struct iog_tablemem *mem;
+
+	if (!pt)
+		return;
+
+	platform = pt->platform;
+	mem = pt->mem;
+	lane_enter(mem, pt->lanes[lane].mem);
+	pt->ops->destroy(pt, lane);
+	lane_exit(pt->lanes[lane].mem);
+	iog_root_free(mem, pt->root, root_bytes(pt));
+	platform->object_free(platform->ctx, pt->lanes, mem->lanes * sizeof(*pt->lanes));
+	platform->object_free(platform->ctx, pt, sizeof(*pt));
+	/* Release: nothing of this page table is touched after; pairs with the acquire in iog_tablemem_destroy(). */
+	atomic_fetch_sub_explicit(&mem->users, 1, memory_order_release);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A page table as the template and its formats see it.
+ *
+ * Addresses in here are "internal": sign extension stripped, so that a space is always [0, 2^ias). Public calls convert.
+ */
+#ifndef IOG_PGTABLE_PGTABLE_H
+#define IOG_PGTABLE_PGTABLE_H
+
+#include <iogate/error.h>
+#include <iogate/gather.h>
+#include <iogate/pgtable.h>
+
+#include "../inval/gather.h"
+#include "release.h"
+#include "tablemem.h"
+
+/*
+ * Places in a lane's list of empty tables. More than trim_batch, because one unmap may empty a table per level at each end of its range, and one
+ * release a parent per table. A table that finds no place stays linked and unlisted until it is emptied again or iog_pgtable_trim() finds it.
+ */
+#define EMPTY_LIST_MAX 256
+
+/* A little above 64, so that a flush which drops walk caches serves 64 tables even when parents that came onto the list have filled again. */
+#define TRIM_BATCH_DEFAULT 80
+
+/* Not the first address of any table. */
+#define PATH_NONE UINT64_MAX
+
+_Static_assert(EMPTY_LIST_MAX >= 2 * IOG_GATHER_TABLES, "a list holds a batch and the parents that a release empties");
+
+/*
+ * What one lane keeps in one page table. The list and the path are the lane's own; counters are written by it and read by anybody.
+ *
+ * The path is where its last walk ended: tables of level 0 and 1, and the first addresses that they served then. Like all that a walk finds, they are believed only
+ * once validated; unlike the rest, they are kept from call to call, which is safe while @epoch is the table memory's (slabs_reap()).
+ */
+struct pt_lane {
+	_Alignas(64) uint64_t path_first[2]; /* PATH_NONE if nothing is kept */
+	iog_entry_t *path[2];
+	uint64_t epoch;
+	struct mem_lane *mem; /* the lane in table memory */
+
+	uint32_t nr_empty;
+	_Atomic int64_t tables[IOG_LEVELS_MAX]; /* linked less released by this lane; only the sum over lanes means something */
+	_Atomic uint64_t unlinked;
+	_Atomic uint64_t revived;
+	_Atomic uint64_t released;
+	struct iog_table *empty[EMPTY_LIST_MAX];
+};
+
+struct iog_pgtable {
+	const struct iog_pgtable_ops *ops;
+	struct iog_tablemem *mem;
+	const struct iog_platform *platform;
+	iog_entry_t *root;
+	uint64_t offset; /* VA = PA + offset */
+	struct pt_lane *lanes;
+
+	uint32_t top; /* the root's level */
+	uint32_t ias;
+	uint32_t oas;
+	uint32_t flags;
+	uint32_t trim_batch;
+	bool noncoherent;
+	bool alone; /* the table memory has one lane */
+	uint64_t granule;
+	uint64_t page_sizes;
+	uint64_t paddr_last; /* 2^oas - 1 */
+	uint64_t last; /* internal: 2^ias - 1 */
+
+	/* The root's descriptor: LIVE for ever, with one count that nobody takes away. */
+	struct iog_table root_table;
+
+	/* Reclaim = rwlock only: readers below, WRITER above. */
+	_Alignas(64) _Atomic uint32_t readers;
+};
+
+#define PT_WRITER (UINT32_C(1) << 31)
+
+/* Instead of a level: the best for each part of the range. */
+#define LEVEL_BEST UINT32_MAX
+
+struct iog_pgtable_ops {
+	const char *format;
+	enum iog_reclaim reclaim;
+	bool single_writer;
+	uint32_t granule_shift;
+	uint32_t level_bits;
+	uint64_t page_sizes;  /* all leaf sizes of the format */
+	uint32_t oas_max;
+	bool sign_extends;    /* knows IOG_PGTABLE_SIGN_EXTENDED */
+	uint64_t ias_allowed; /* bit n: n input address bits */
+
+	/* The public calls, with their arguments: see <iogate/pgtable.h>. */
+	int (*map_pages)(struct iog_pgtable *pt, iog_iova_t iova, iog_paddr_t paddr, uint64_t pgsize, uint64_t pgcount, uint32_t prot,
+			 struct iog_gather *gather, uint64_t *mapped);
+	int (*map)(struct iog_pgtable *pt, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot, struct iog_gather *gather);
+	int (*unmap_pages)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgsize, uint64_t pgcount, struct iog_gather *gather,
+			   uint64_t *unmapped);
+	int (*unmap)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, struct iog_gather *gather, uint64_t *unmapped);
+	int (*lookup)(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t iova, struct iog_leaf *leaf);
+
+	/* The lane is inside, addresses are internal. */
+	int (*visit)(struct iog_pgtable *pt, iog_lane_t lane, uint64_t first, uint64_t last, iog_visit_fn *visit, void *ctx);
+	int (*trim)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t *tables);
+	void (*release)(struct iog_pgtable *pt, struct iog_gather *gather);
+	void (*destroy)(struct iog_pgtable *pt, iog_lane_t lane);
+	bool (*is_valid)(struct iog_pgtable *pt);
+};
+
+/* An internal address as devices and callers write it. */
+static inline uint64_t pt_external(const struct iog_pgtable *pt, uint64_t iova)
+{
+	if (pt->flags & IOG_PGTABLE_SIGN_EXTENDED && iova >> (pt->ias - 1))
+		return iova | ~pt->last;
+	return iova;
+}
+
+/* What the gather's page table keeps for the gather's lane. */
+static inline struct pt_lane *gather_lane(const struct iog_gather *gather)
+{
+	return (struct pt_lane *)gather->lane_state;
+}
+
+static inline void pt_clean(const struct iog_pgtable *pt, const void *va, size_t size)
+{
+	if (pt->noncoherent)
+		pt->platform->cache_clean(pt->platform->ctx, va, size);
+}
+
+/* A counter of the calling lane. */
+static inline void lane_count(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static inline void lane_count_tables(struct pt_lane *lane, uint32_t level, int by)
+{
+	_Atomic int64_t *tables = &lane->tables[level];
+
+	atomic_store_explicit(tables, atomic_load_explicit(tables, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+/* The lock of reclaim = rwlock. Spins; the writer has interrupts off. */
+static inline void pt_read_lock(struct iog_pgtable *pt)
+{
+	/* Acquire: pairs with the release in pt_write_unlock(). */
+	while (atomic_fetch_add_explicit(&pt->readers, 1, memory_order_acquire) & PT_WRITER) {
+		atomic_fetch_sub_explicit(&pt->readers, 1, memory_order_relaxed);
+		while (atomic_load_explicit(&pt->readers, memory_order_relaxed) & PT_WRITER)
+			platform_relax(pt->platform);
+	}
+}
+
+static inline void pt_read_unlock(struct iog_pgtable *pt)
+{
+	/* Release: pairs with the acquire in pt_write_lock(). */
+	atomic_fetch_sub_explicit(&pt->readers, 1, memory_order_release);
+}
+
+static inline uintptr_t pt_write_lock(struct iog_pgtable *pt)
+{
+	uintptr_t flags = platform_irq_save(pt->platform);
+
+	while (atomic_fetch_or_explicit(&pt->readers, PT_WRITER, memory_order_acquire) & PT_WRITER)
+		platform_relax(pt->platform);
+	while (atomic_load_explicit(&pt->readers, memory_order_acquire) != PT_WRITER)
+		platform_relax(pt->platform);
+	return flags;
+}
+
+static inline void pt_write_unlock(struct iog_pgtable *pt, uintptr_t flags)
+{
+	atomic_fetch_and_explicit(&pt->readers, ~PT_WRITER, memory_order_release);
+	platform_irq_restore(pt->platform, flags);
+}
+
+#endif
