@@ -1,0 +1,264 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The command as a user meets it: exit codes, messages, reports. Usage: cli_test.sh IOGATE DATA
+set -u
+
+iogate=$1
+data=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+checks=0
+
+fail() {
+	failed=$((failed + 1))
+	echo "FAILED: $*"
+	sed 's/^/    stdout: /' "$work/out" | head -5
+	sed 's/^/    stderr: /' "$work/err" | head -5
+}
+
+# expect CODE PATTERN ARGUMENT...: run; the exit code is CODE, and PATTERN (extended) is found in stderr, or in stdout when the code is 0.
+expect() {
+	code=$1
+	pattern=$2
+	shift 2
+	checks=$((checks + 1))
+	"$iogate" "$@" >"$work/out" 2>"$work/err" </dev/null
+	got=$?
+	if [ "$code" -eq 0 ]; then said=$work/out; else said=$work/err; fi
+	if [ "$got" -ne "$code" ]; then
+		fail "$* (exit $got, not $code)"
+	elif ! grep -Eq -e "$pattern" "$said"; then
+		fail "$* (\"$pattern\" is not said)"
+	elif [ "$code" -eq 2 ] && [ -s "$work/out" ]; then
+		fail "$* (a usage error printed on stdout)"
+	fi
+}
+
+# json EXPRESSION: the last stdout is one JSON object r for which the expression holds. Python is there because meson is.
+json() {
+	checks=$((checks + 1))
+	python3 - "$work/out" "$1" <<'EOF' || fail "$1"
+import json, sys
+r = json.load(open(sys.argv[1]))
+assert r['schema'] == 1 and isinstance(r['partial'], bool)
+if not eval(sys.argv[2]):
+    sys.exit(str(r)[:800])
+EOF
+}
+
+# Help and the top level.
+expect 2 'Usage'
+expect 0 'Usage' --help
+expect 0 '^iogate [0-9]+\.[0-9]+\.[0-9]+$' --version
+expect 2 'not a command' explain
+expect 2 'unknown option' --frobnicate
+for command in stress replay bench; do
+	expect 0 'Example' $command --help
+	expect 2 'no such option' $command --frobnicate
+	expect 2 'no such option' $command -Z
+	expect 2 'wants a value' $command --seed
+	expect 2 'seed' $command --seed 12monkeys
+	expect 2 'takes no value' $command --json=2
+	expect 2 'no such page-table format' $command --format armv9
+done
+
+# stress
+expect 0 '^dma_size:       4K iova space: 1T iommu: ~      0M time:    [0-9]\.[0-9]{3}s$' stress -s 1 --device none
+[ "$(head -c 9 "$work/out")" = dma_size: ] || fail 'the first line of output is not that of the public tool'
+expect 0 'violations +0' stress -s 4G
+expect 0 'iova space: 4G ' stress -s 4G -d 8K --format x86_64 --threads 2
+expect 0 '^dma_size:    2048K' stress -s 4G -S 2M --device none
+expect 0 '^dma_size:    2048K' stress -s 4G -S 2 --device none
+expect 0 'Cost of --reclaim rwlock over none' stress -s 4G --reclaim rwlock
+for mode in strict deferred; do
+	for reclaim in counted rwlock; do
+		expect 0 '{' stress -s 4G --inval $mode --reclaim $reclaim --json
+		json "len(r['runs']) == 1 and r['partial'] is False"
+		json "(lambda x: x['pairs'] == 2048 and x['violations'] == 0 and x['table_bytes_end'] == 4096 and x['dma_size'] == 4096
+			and x['iova_space'] == 4 << 30 and x['inval'] == '$mode' and x['reclaim'] == '$reclaim' and x['format'] == 'vtdss'
+			and x['threads'] == 1 and x['device'] == 'sim' and x['ns_per_pair'] > 0 and x['seconds'] > 0
+			and x['inval_commands'] > 0 and x['walk_cache_flushes'] > 0 and x['table_bytes_peak'] >= 4096)(r['runs'][0])"
+	done
+done
+expect 0 '{' stress -s 4G --reclaim none --json
+json "r['runs'][0]['table_bytes_end'] >= 2048 * 4096"
+expect 0 '{' stress -s 2G -d 64K -S 4M --device none --threads 3 --json
+json "[x['dma_size'] for x in r['runs']] == [65536, 4 << 20] and [x['pairs'] for x in r['runs']] == [1024, 512]"
+expect 0 '{' stress -s 256T -d 64G --device none --json
+json "r['runs'][0]['pairs'] == 4096 and r['runs'][0]['table_bytes_end'] == 4096"
+expect 1 'limit of 8 MiB.*--reclaim none' stress -s 1T --reclaim none --memory-limit 8M
+grep -q partial "$work/out" || fail 'the report does not say that it is partial'
+expect 1 'limit' stress -s 1T --reclaim none --memory-limit 8M --json
+json "r['partial'] is True and r['runs'][0]['partial'] is True and 0 < r['runs'][0]['pairs'] < 524288"
+expect 1 'limit' stress -s 1T --memory-limit 4K --json
+json "r['partial'] is True and 'error' in r"
+expect 2 'VT-d second stage.*256T' stress -s 257
+expect 2 'not a size' stress -s 16X
+expect 2 'not a size' stress -s 16777216T
+expect 2 'size of 0' stress -s 0
+expect 2 'multiple of 4K' stress -s 1K
+expect 2 'multiple of 4K' stress -s 1 -d 4097
+expect 2 'does not fit' stress -s 1G -d 2G
+expect 2 'does not fit' stress -s 1G -S 2G
+expect 2 'at most 1G' stress -s 1T -d 2G
+expect 2 'holds only 2 mappings' stress -s 4M --threads 3
+expect 2 'from 1 to' stress --threads 0
+expect 2 'from 1 to' stress --threads 1000000
+expect 2 'none, rwlock or counted' stress --reclaim some
+expect 2 'not in this version' stress --inval held
+expect 2 'strict or deferred' stress --inval lax
+expect 2 'not in this version' stress --device vfio:7
+expect 2 'options only' stress 16
+
+# Ctrl-C: a partial report.
+checks=$((checks + 1))
+"$iogate" stress -s 256T --json >"$work/out" 2>"$work/err" &
+child=$!
+sleep 1
+kill -INT $child
+wait $child
+[ $? -eq 1 ] || fail 'exit code after Ctrl-C is not 1'
+grep -q interrupted "$work/err" || fail 'Ctrl-C is not mentioned'
+json "r['partial'] is True and 0 < r['runs'][0]['pairs'] < (256 << 40) // (2 << 20)"
+checks=$((checks + 1))
+[ "$(wc -l <"$work/err")" -eq 1 ] || fail 'progress was shown though stderr is no terminal'
+
+# A report that cannot be written.
+if [ -e /dev/full ]; then
+	checks=$((checks + 1))
+	"$iogate" stress -s 1G >/dev/full 2>"$work/err" && fail 'a full disk went unnoticed'
+	"$iogate" stress -s 1G --json >/dev/full 2>"$work/err" && fail 'a full disk went unnoticed'
+fi
+
+# replay
+trace=$data/nvme-seqwrite.trace
+figures="len(r['policies']) == 1 and (lambda x: x['events'] == 374 and x['maps'] == 343 and x['unmaps'] == 31 and x['live_peak_maps'] == 215
+	and x['live_peak_pages'] == 480 and x['live_end_maps'] == 0 and x['live_end_pages'] == 0 and x['regions_2m'] == 6 and x['violations'] == 0
+	and x['policy'] == 'recorded+strict' and x['inval_commands'] >= 31 and x['table_bytes_end'] == 4096 and x['walk_reads'] > 0
+	and set(x['iotlb']) == {'hits', 'misses'} and set(x['ns_per_map']) == set(x['ns_per_unmap']) == {'p50', 'p99', 'p999', 'max'})(r['policies'][0])"
+for suffix in '' .gz .xz .zst; do
+	expect 0 '{' replay --json "$trace$suffix"
+	json "$figures"
+done
+checks=$((checks + 1))
+"$iogate" replay --json - <"$trace.gz" >"$work/out" 2>"$work/err" || fail 'stdin'
+json "$figures"
+json "r['policies'][0]['trace'] == '(stdin)' and r['traces'][0]['skipped_lines'] == 13"
+expect 0 'live at most 215 maps, 480 pages; at the end 0 maps, 0 pages; 6 regions' replay --policy recorded --policy recorded+deferred "$trace"
+grep -q 'recorded+strict *recorded+deferred' "$work/out" || fail 'policies are not side by side'
+expect 0 '{' replay --json --policy recorded+deferred --policy recorded+strict --mode recorded "$trace" "$data/vfio-stress.trace"
+json "[(x['policy'], x['events'], x['violations']) for x in r['policies']] == [('recorded+deferred', 374, 0), ('recorded+strict', 374, 0),
+	('recorded+deferred', 59, 0), ('recorded+strict', 59, 0)]"
+json "[x['trace'][-11:] for x in r['traces']] == ['write.trace', 'tress.trace']"
+for reclaim in counted rwlock none; do
+	for format in vtdss x86_64; do
+		expect 0 '{' replay --json --reclaim $reclaim --format $format --seed 7 "$trace" "$data/vfio-stress.trace"
+		json "all(x['violations'] == 0 and x['reclaim'] == '$reclaim' and x['format'] == '$format' for x in r['policies'])"
+	done
+done
+
+# Ctrl-C while a pipe is silent.
+checks=$((checks + 1))
+mkfifo "$work/pipe"
+sleep 30 >"$work/pipe" &
+writer=$!
+"$iogate" replay - <"$work/pipe" >"$work/out" 2>"$work/err" &
+child=$!
+sleep 1
+kill -INT $child
+wait $child
+[ $? -eq 1 ] && grep -q 'stdin.*interrupted' "$work/err" || fail 'Ctrl-C while a pipe is silent'
+kill $writer
+
+# What a trace may get wrong; bad NAME PATTERN: replaying the file NAME is refused, in words that begin with its name.
+bad() {
+	expect 1 "$work/$1$2" replay "$work/$1"
+}
+map='task-1 [0] ..... 1.000000: map: IOMMU:'
+unmap='task-1 [0] ..... 1.000000: unmap: IOMMU:'
+{ sed -n 1,20p "$trace"; echo "$map iova=0x1000 - 0x2000 paddr=oops size=4096"; } >"$work/malformed"
+bad malformed ':21: paddr= is not followed'
+{ sed -n 1,20p "$trace"; echo "$map iova=0x1000 - 0x2000 paddr=0x0 si"; } >"$work/cut"
+bad cut ':21: no size='
+printf '%s\n' "$map iova=0x1000 - 0x3000 paddr=0x0 size=8192" "$map iova=0x2000 - 0x3000 paddr=0x9000 size=4096" >"$work/overlap"
+bad overlap ':2: .*overlaps 0x1000 - 0x3000, which line 1'
+printf '%s\n' "$map iova=0x1000 - 0x2000 paddr=0x0 size=4096" "$unmap iova=0x1000 - 0x3000 size=8192 unmapped_size=8192" >"$work/nothing"
+bad nothing ':2: unmap .* nothing is mapped at 0x2000'
+echo "$unmap iova=0x1000 - 0x3000 size=8192 unmapped_size=4096" >"$work/short"
+bad short ':1: size=8192, but unmapped_size=4096'
+echo "$map iova=0x1800 - 0x2800 paddr=0x0 size=4096" >"$work/misaligned"
+bad misaligned ':1: not aligned'
+echo "$map iova=0x1000 - 0x2000 paddr=0x0 size=8192" >"$work/mismatch"
+bad mismatch ':1: size=8192 does not fit'
+echo "$map iova=0x1000000000000 - 0x1000000001000 paddr=0x0 size=4096" >"$work/high"
+bad high ':1: .*beyond what vtdss can translate'
+echo "$map iova=0x1000 - 0x2000 paddr=0x10000000000000 size=4096" >"$work/highmem"
+bad highmem ':1: .*beyond what vtdss can point to'
+printf '# nothing here\n' >"$work/eventless"
+bad eventless ': no iommu:map or iommu:unmap event'
+: >"$work/empty"
+bad empty ': is empty'
+: | gzip >"$work/emptygz"
+bad emptygz ': is empty'
+head -c 100000 /dev/zero | tr '\0' 'x' >"$work/longline"
+bad longline ':1: the line is longer'
+head -c 3000 /dev/zero >"$work/zeroes"
+bad zeroes ':1: not text'
+head -c 2000 "$trace.gz" >"$work/truncated.gz"
+bad truncated.gz ': truncated or damaged gzip data'
+head -c 5 "$trace.gz" >"$work/header.gz"
+bad header.gz ': truncated or damaged gzip data'
+head -c 1200 "$trace.xz" >"$work/truncated.xz"
+bad truncated.xz ': truncated or damaged xz data'
+head -c 1200 "$trace.zst" >"$work/truncated.zst"
+bad truncated.zst ': truncated or damaged zstd data'
+{ head -c 1000 "$trace.gz"; head -c 500 /dev/zero; tail -c 100 "$trace.gz"; } >"$work/damaged.gz"
+bad damaged.gz ': truncated or damaged gzip data|:[0-9]+: '
+printf 'PERFILE2 and what follows' >"$work/perf.data"
+bad perf.data ': is a binary file of perf: run'
+expect 1 "$work: is a directory" replay "$work"
+expect 1 "$work/missing: No such file" replay "$work/missing"
+expect 1 'missing' replay --json "$work/missing" "$trace"
+json "r['partial'] is True and 'No such file' in r['error'] and len(r['policies']) == 1"
+expect 0 '{' replay --json "$data/vfio-stress.trace"
+
+# --skip-bad counts what it leaves out, and goes on.
+{ cat "$trace"; echo "$map iova=zz"; echo "$unmap iova=0x1000 - 0x2000 size=4096 unmapped_size=4096"; } >"$work/mixed"
+expect 1 'mixed:388: iova= is not' replay "$work/mixed"
+expect 0 '2 bad events left out' replay --skip-bad "$work/mixed"
+expect 0 '{' replay --json --skip-bad "$work/mixed"
+json "r['traces'][0]['bad_events'] == 2 and r['policies'][0]['events'] == 374 and r['partial'] is False"
+echo "$map iova=zz" >"$work/allbad"
+expect 1 'allbad: every one of its 1 events is bad' replay --skip-bad "$work/allbad"
+{ echo 'CPU:1 [LOST 3 EVENTS]'; cat "$trace"; } >"$work/lost"
+expect 0 '{' replay --json "$work/lost"
+grep -q 'lost events' "$work/err" || fail 'lost events are not mentioned'
+
+expect 2 'no trace named' replay
+expect 2 'not in this version' replay --mode dma "$trace"
+expect 2 'not in this version' replay --policy window "$trace"
+expect 2 'not in this version' replay --policy recorded+held "$trace"
+expect 2 'not in this version' replay --policy recordedx "$trace"
+expect 2 'not in this version' replay --threads 2 "$trace"
+
+# bench
+expect 0 '^pt_map_1 ' bench --list
+expect 2 'no such case' bench pt_map_7
+expect 2 'no such case' bench dma_pair_held
+expect 2 'from 1 to' bench --runs 0
+expect 0 'pt_map_256 ' bench --runs 1 pt_map_256
+expect 0 '{' bench --runs 2 --json pt_map_1 pt_cycle_1g
+json "(lambda c: c['pt_map_1']['runs'] == 2 and c['pt_map_1']['unit'] == 'ns' and 0 < c['pt_map_1']['min'] <= c['pt_map_1']['median'] <= c['pt_map_1']['max']
+	and c[c['pt_map_1']['baseline']]['median'] > 0 and c['pt_map_1']['ratio'] > 0 and c[c['pt_map_1']['baseline']]['ratio'] is None
+	and c['pt_cycle_1g']['ns_per_leaf'] > 0)({c['name']: c for c in r['cases']})"
+# Charts without gnuplot: said before anything is measured or made. With it, plot_test.sh.
+checks=$((checks + 1))
+PATH= "$iogate" bench --runs 1 --plot "$work/charts" pt_lookup_1m >"$work/out" 2>"$work/err"
+got=$?
+if [ $got -ne 3 ] || [ -s "$work/out" ] || [ -e "$work/charts" ] || ! grep -q 'apt-get install gnuplot-nox$' "$work/err"; then
+	fail "charts without gnuplot (exit $got)"
+fi
+
+echo "$checks checks, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See options.h.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "engine.h"
+#include "message.h"
+#include "size.h"
+
+int option_bad(int option, char **argv)
+{
+	bool is_long = optind > 0 && !strncmp(argv[optind - 1], "--", 2);
+	char name[3] = { '-', (char)optopt, 0 };
+	const char *text = is_long ? argv[optind - 1] : name;
+
+	if (option == ':')
+		return usage_error("%s: wants a value", text);
+	if (is_long && optopt)
+		return usage_error("%s: takes no value", text);
+	return usage_error("%s: no such option", text);
+}
+
+int option_size(const char *option, const char *text, uint64_t bare, uint64_t *size)
+{
+	uint64_t value;
+
+	if (size_parse(text, bare, &value))
+		return usage_error("%s %s: not a size (a number and K, M, G, T, P or E; below 16E)", option, text);
+	if (!value)
+		return usage_error("%s %s: nothing to do with a size of 0", option, text);
+	*size = value;
+	return 0;
+}
+
+int option_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *number)
+{
+	uint64_t value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (!*text || strspn(text, "0123456789") != strlen(text) || errno || value < least || value > most)
+		return usage_error("%s %s: a whole number from %" PRIu64 " to %" PRIu64 " is wanted", option, text, least, most);
+	*number = value;
+	return 0;
+}
+
+int option_seed(const char *text, uint64_t *seed)
+{
+	uint64_t value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (!*text || *end || errno || !strchr("0123456789", text[0]))
+		return usage_error("--seed %s: a number of 64 bits is wanted", text);
+	*seed = value;
+	return 0;
+}
+
+int option_format(const char *text, const char **format)
+{
+	if (!format_known(text))
+		return usage_error("--format %s: there is no such page-table format in this version; there is %s", text, format_names());
+	*format = text;
+	return 0;
+}
+
+int option_reclaim(const char *text, enum iog_reclaim *reclaim)
+{
+	if (reclaim_parse(text, reclaim))
+		return usage_error("--reclaim %s: none, rwlock or counted is wanted", text);
+	return 0;
+}
+
+int option_inval(const char *option, const char *text, bool *deferred)
+{
+	if (!strcmp(text, "held"))
+		return usage_error("%s %s: not in this version; there is strict and deferred", option, text);
+	if (strcmp(text, "strict") && strcmp(text, "deferred"))
+		return usage_error("%s %s: strict or deferred is wanted", option, text);
+	*deferred = !strcmp(text, "deferred");
+	return 0;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a replay prints; see replay.h.
+ */
+#include "replay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "json.h"
+#include "size.h"
+#include "table.h"
+
+static void print_trace_header(const struct trace *trace)
+{
+	const struct live_figures *live = &trace->live;
+	char text[SIZE_TEXT];
+
+	printf("%s: %zu events: %" PRIu64 " maps of %s in all, %" PRIu64 " unmaps; %" PRIu64 " other lines", trace->name, trace->count, trace->maps,
+	       size_rounded(text, trace->bytes_mapped), trace->unmaps, trace->skipped_lines);
+	if (trace->bad_events)
+		printf("; %" PRIu64 " bad events left out", trace->bad_events);
+	printf("\n  live at most %" PRIu64 " maps, %" PRIu64 " pages; at the end %" PRIu64 " maps, %" PRIu64 " pages; %" PRIu64
+	       " regions of 2 MiB touched\n", live->peak_maps, live->peak_pages, live->maps, live->pages, live->regions_2m);
+	if (live->unmaps_of_several)
+		printf("  %" PRIu64 " unmaps undo several maps, at most %" PRIu64 "\n", live->unmaps_of_several, live->unmap_most_maps);
+}
+
+static void put_percentiles(struct table *table, const char *what, const struct percentiles *percentiles)
+{
+	const uint64_t values[] = { percentiles->p50, percentiles->p99, percentiles->p999, percentiles->max };
+	const char *const names[] = { "median", "p99", "p99.9", "most" };
+	char row[TABLE_CELL_MAX];
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		snprintf(row, sizeof(row), "%s, %s", what, names[i]);
+		table_cell(table, row, "%" PRIu64, values[i]);
+	}
+}
+
+static void put_result(struct table *table, const struct replay_result *result)
+{
+	const struct engine_stats *stats = &result->stats;
+	const struct iog_sim_stats *sim = &stats->sim;
+	uint64_t accesses = sim->iotlb_hits + sim->iotlb_misses;
+	char text[SIZE_TEXT];
+
+	table_cell(table, "reclaim", "%s", reclaim_name(result->config.reclaim));
+	put_percentiles(table, "ns per map", &result->ns_per_map);
+	put_percentiles(table, "ns per unmap", &result->ns_per_unmap);
+	table_cell(table, "table memory, peak", "%s", size_rounded(text, stats->table_bytes_peak));
+	table_cell(table, "table memory, end", "%s", size_rounded(text, stats->table_bytes));
+	table_cell(table, "invalidation commands", "%" PRIu64, stats->inval_commands);
+	table_cell(table, "  that drop walk caches", "%" PRIu64, stats->walk_cache_flushes);
+	if (result->config.deferred)
+		table_cell(table, "flushes forced by reuse", "%" PRIu64, result->forced_flushes);
+	table_cell(table, "device accesses", "%" PRIu64, accesses);
+	table_cell(table, "IOTLB hits", "%.1f %%", accesses ? 100.0 * (double)sim->iotlb_hits / (double)accesses : 0.0);
+	table_cell(table, "walk reads", "%" PRIu64, sim->walk_reads);
+	table_cell(table, "violations", "%" PRIu64, result->violations);
+}
+
+void replay_print_trace(const struct trace *trace, const struct replay_result *results, uint32_t nr_results)
+{
+	static bool printed;
+	struct table table;
+
+	if (printed)
+		putchar('\n');
+	printed = true;
+	print_trace_header(trace);
+	if (!nr_results)
+		return;
+	table_begin(&table);
+	for (uint32_t i = 0; i < nr_results; i++) {
+		table_column(&table, replay_policy(&results[i].config));
+		put_result(&table, &results[i]);
+	}
+	putchar('\n');
+	table_print(&table);
+	for (uint32_t i = 0; i < nr_results; i++) {
+		if (results[i].partial)
+			printf("\nPartial: %s did %" PRIu64 " of %zu events.\n", replay_policy(&results[i].config), results[i].events, trace->count);
+	}
+	fflush(stdout);
+}
+
+static json_t *percentiles_json(const struct percentiles *percentiles)
+{
+	json_t *object = json_checked(json_object());
+
+	json_put_number(object, "p50", percentiles->p50);
+	json_put_number(object, "p99", percentiles->p99);
+	json_put_number(object, "p999", percentiles->p999);
+	json_put_number(object, "max", percentiles->max);
+	return object;
+}
+
+static json_t *result_json(const struct replay_result *result)
+{
+	const struct live_figures *live = &result->trace->live;
+	const struct engine_stats *stats = &result->stats;
+	json_t *object = json_checked(json_object()), *iotlb = json_checked(json_object());
+
+	json_put_string(object, "policy", replay_policy(&result->config));
+	json_put_string(object, "trace", result->trace->name);
+	json_put_string(object, "format", result->config.format);
+	json_put_string(object, "reclaim", reclaim_name(result->config.reclaim));
+	json_put_number(object, "events", result->events);
+	json_put_number(object, "maps", result->maps);
+	json_put_number(object, "unmaps", result->unmaps);
+	json_put_number(object, "bytes_mapped", result->bytes_mapped);
+	json_put_number(object, "live_peak_maps", live->peak_maps);
+	json_put_number(object, "live_peak_pages", live->peak_pages);
+	json_put_number(object, "live_end_maps", live->maps);
+	json_put_number(object, "live_end_pages", live->pages);
+	json_put_number(object, "regions_2m", live->regions_2m);
+	json_put(object, "ns_per_map", percentiles_json(&result->ns_per_map));
+	json_put(object, "ns_per_unmap", percentiles_json(&result->ns_per_unmap));
+	json_put_number(object, "table_bytes_peak", stats->table_bytes_peak);
+	json_put_number(object, "table_bytes_end", stats->table_bytes);
+	json_put_number(object, "inval_commands", stats->inval_commands);
+	json_put_number(object, "walk_cache_flushes", stats->walk_cache_flushes);
+	if (result->config.deferred)
+		json_put_number(object, "forced_flushes", result->forced_flushes);
+	json_put_number(iotlb, "hits", stats->sim.iotlb_hits);
+	json_put_number(iotlb, "misses", stats->sim.iotlb_misses);
+	json_put(object, "iotlb", iotlb);
+	json_put_number(object, "walk_reads", stats->sim.walk_reads);
+	json_put_number(object, "violations", result->violations);
+	json_put_bool(object, "partial", result->partial);
+	return object;
+}
+
+static json_t *trace_json(const struct trace *trace)
+{
+	json_t *object = json_checked(json_object());
+
+	json_put_string(object, "trace", trace->name);
+	json_put_number(object, "lines", trace->lines);
+	json_put_number(object, "events", trace->count);
+	json_put_number(object, "skipped_lines", trace->skipped_lines);
+	json_put_number(object, "bad_events", trace->bad_events);
+	json_put_number(object, "lost_lines", trace->lost_lines);
+	json_put_number(object, "unmaps_of_several", trace->live.unmaps_of_several);
+	json_put_number(object, "unmap_most_maps", trace->live.unmap_most_maps);
+	return object;
+}
+
+int replay_print_json(const struct trace *traces, uint32_t nr_traces, const struct replay_result *results, uint32_t nr_results, uint64_t seed,
+		      const char *error)
+{
+	json_t *report = json_report("replay"), *policies = json_checked(json_array()), *files = json_checked(json_array());
+	bool partial = error != NULL;
+
+	for (uint32_t i = 0; i < nr_traces; i++)
+		json_append(files, trace_json(&traces[i]));
+	for (uint32_t i = 0; i < nr_results; i++) {
+		json_append(policies, result_json(&results[i]));
+		partial |= results[i].partial;
+	}
+	json_put_string(report, "mode", "recorded");
+	json_put_number(report, "seed", seed);
+	json_put_number(report, "clock_ns", samples_clock_cost());
+	json_put_bool(report, "partial", partial);
+	if (error)
+		json_put_string(report, "error", error);
+	json_put(report, "traces", files);
+	json_put(report, "policies", policies);
+	return json_print(report);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run itself; see replay.h. One thread, events in file order.
+ *
+ * Deferred: an unmapped address may not be mapped again before its invalidation has completed. An allocator would see to that; recorded addresses come
+ * from one that flushed at other times, so a map that meets an unflushed address flushes first, and the time counts as the map's.
+ */
+#include "replay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <iogate/error.h>
+
+#include "clock.h"
+#include "interrupt.h"
+#include "message.h"
+#include "progress.h"
+#include "random.h"
+#include "ranges.h"
+#include "size.h"
+
+#define STEP 4096
+#define DESCRIBED_MAX 8
+#define PROT (IOG_PROT_READ | IOG_PROT_WRITE)
+
+struct replay {
+	const struct replay_config *config;
+	const struct trace *trace;
+	struct replay_result *result;
+	struct engine engine;
+	struct engine_lane *lane;
+	struct samples map_ns;
+	struct samples unmap_ns;
+	struct ranges unflushed; /* deferred */
+	uint32_t nr_unflushed;   /* unmaps, not ranges */
+	uint64_t probes[DEFERRED_BATCH];
+	struct random random;
+	bool limit_reached;
+};
+
+/* A call or an access went wrong. Running out of memory ends the run, everything else is counted. */
+static void failed(struct replay *replay, const struct trace_event *event, const char *what, int error)
+{
+	if (error == -IOG_ENOMEM) {
+		replay->limit_reached = true;
+		return;
+	}
+	if (replay->result->failures++ < DESCRIBED_MAX)
+		message("%s:%" PRIu32 ": %s 0x%" PRIx64 ", size %" PRIu64 ": %s", replay->trace->name, event->line, what, event->iova, event->size,
+			error ? iog_strerror(error) : "went elsewhere");
+}
+
+/* The first address of some page of an event. */
+static uint64_t some_page(struct replay *replay, const struct trace_event *event)
+{
+	uint64_t pages = event->size / SIZE_4K;
+
+	return event->iova + SIZE_4K * random_below(&replay->random, pages < UINT32_MAX ? pages : UINT32_MAX);
+}
+
+static void access_lands(struct replay *replay, const struct trace_event *event, uint64_t iova)
+{
+	iog_paddr_t paddr;
+	int ret = iog_sim_translate(replay->engine.domain, iova, IOG_PROT_READ, &paddr);
+
+	if (ret || paddr != event->paddr + (iova - event->iova))
+		failed(replay, event, "a device read did not land after map of", ret);
+}
+
+static void access_faults(struct replay *replay, const struct trace_event *event, uint64_t iova)
+{
+	int ret = iog_sim_translate(replay->engine.domain, iova, IOG_PROT_READ, NULL);
+
+	if (ret != -IOG_EFAULT)
+		failed(replay, event, "a device read still lands after unmap of", ret ? ret : -IOG_EBUSY);
+}
+
+/* Invalidate all that has been unmapped. */
+static void flush(struct replay *replay, const struct trace_event *event)
+{
+	int ret = iog_gather_flush(&replay->lane->gather);
+
+	if (ret)
+		failed(replay, event, "flush at", ret);
+}
+
+/* Devices must not reach any of what a deferred flush has just covered. Not part of what is timed. */
+static void check_flushed(struct replay *replay, const struct trace_event *event)
+{
+	for (uint32_t i = 0; i < replay->nr_unflushed; i++)
+		access_faults(replay, event, replay->probes[i]);
+	replay->nr_unflushed = 0;
+	ranges_clear(&replay->unflushed);
+}
+
+static void replay_map(struct replay *replay, const struct trace_event *event)
+{
+	struct range waiting;
+	bool must_flush = replay->config->deferred && ranges_find(&replay->unflushed, event->iova, event->iova + (event->size - 1), &waiting);
+	uint64_t begin = clock_ns();
+	int ret;
+
+	if (must_flush)
+		flush(replay, event);
+	ret = iog_pgtable_map(replay->engine.pgtable, event->iova, event->paddr, event->size, PROT, &replay->lane->gather);
+	samples_add(&replay->map_ns, clock_ns() - begin);
+
+	if (ret) {
+		failed(replay, event, "map of", ret);
+		if (replay->limit_reached)
+			return;
+	} else {
+		iog_sim_note_map(replay->engine.domain, event->iova, event->paddr, event->size, PROT);
+		/* The first page goes into the unit's caches, where an unmap must get it out of again; any other shows that the range is whole. */
+		access_lands(replay, event, event->iova);
+		if (event->size > SIZE_4K)
+			access_lands(replay, event, some_page(replay, event));
+	}
+	if (must_flush) {
+		replay->result->forced_flushes++;
+		/* What this map has just mapped may be reached again. */
+		for (uint32_t i = 0; i < replay->nr_unflushed; i++) {
+			if (replay->probes[i] - event->iova < event->size)
+				replay->probes[i--] = replay->probes[--replay->nr_unflushed];
+		}
+		check_flushed(replay, event);
+	}
+	replay->result->maps++;
+	replay->result->bytes_mapped += event->size;
+}
+
+static void unmap_deferred(struct replay *replay, const struct trace_event *event)
+{
+	ranges_fill(&replay->unflushed, event->iova, event->iova + (event->size - 1));
+	replay->probes[replay->nr_unflushed++] = event->iova;
+}
+
+static void replay_unmap(struct replay *replay, const struct trace_event *event)
+{
+	bool deferred = replay->config->deferred, flushes = !deferred || replay->nr_unflushed == DEFERRED_BATCH - 1;
+	uint64_t unmapped = 0, begin;
+	int ret;
+
+	iog_sim_note_unmap(replay->engine.domain, event->iova, event->size);
+	begin = clock_ns();
+	ret = iog_pgtable_unmap(replay->engine.pgtable, event->iova, event->size, &replay->lane->gather, &unmapped);
+	if (flushes)
+		flush(replay, event);
+	samples_add(&replay->unmap_ns, clock_ns() - begin);
+
+	if (ret || unmapped != event->size)
+		failed(replay, event, "unmap of", ret ? ret : -IOG_ENOENT);
+	if (deferred)
+		unmap_deferred(replay, event);
+	if (deferred && flushes)
+		check_flushed(replay, event);
+	if (!deferred)
+		access_faults(replay, event, event->iova);
+	if (!deferred && event->size > SIZE_4K)
+		access_faults(replay, event, some_page(replay, event));
+	replay->result->unmaps++;
+}
+
+static void replay_events(struct replay *replay)
+{
+	const struct trace *trace = replay->trace;
+	size_t i;
+
+	for (i = 0; i < trace->count && !replay->limit_reached; i++) {
+		if (i % STEP == 0) {
+			if (interrupted())
+				break;
+			progress_update(i, trace->count);
+		}
+		if (trace->events[i].kind == TRACE_MAP)
+			replay_map(replay, &trace->events[i]);
+		else
+			replay_unmap(replay, &trace->events[i]);
+	}
+	if (replay->nr_unflushed) {
+		flush(replay, &trace->events[i - 1]);
+		check_flushed(replay, &trace->events[i - 1]);
+	}
+}
+
+static void collect(struct replay *replay)
+{
+	struct replay_result *result = replay->result;
+	int ret = engine_trim(&replay->engine);
+	char text[SIZE_TEXT];
+
+	if (ret) {
+		message("trim: %s", iog_strerror(ret));
+		result->failures++;
+	}
+	engine_stats(&replay->engine, &result->stats);
+	samples_percentiles(&replay->map_ns, &result->ns_per_map);
+	samples_percentiles(&replay->unmap_ns, &result->ns_per_unmap);
+	result->events = result->maps + result->unmaps;
+	result->violations = result->stats.sim.violations_total > result->failures ? result->stats.sim.violations_total : result->failures;
+	result->partial = result->events < replay->trace->count;
+	if (replay->limit_reached)
+		problem_set(&result->why, "%s: table memory reached its limit of %s after %" PRIu64 " of %zu events; raise --memory-limit",
+			    replay->trace->name, size_rounded(text, result->stats.memory_limit), result->events, replay->trace->count);
+	else if (result->partial)
+		problem_set(&result->why, "%s: interrupted after %" PRIu64 " of %zu events", replay->trace->name, result->events, replay->trace->count);
+}
+
+const char *replay_policy(const struct replay_config *config)
+{
+	return config->deferred ? "recorded+deferred" : "recorded+strict";
+}
+
+int replay_run(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem)
+{
+	/* Linux undoes one map by several unmaps; where it was one large leaf, that splits it. */
+	struct engine_config engine = {
+		.format = config->format,
+		.reclaim = config->reclaim,
+		.simulate = true,
+		.flags = IOG_PGTABLE_SPLIT,
+		.memory_limit = config->memory_limit,
+	};
+	struct replay replay = { .config = config, .trace = trace, .result = result, .random = { config->seed } };
+	char what[160];
+	int ret;
+
+	*result = (struct replay_result){ .config = *config, .trace = trace };
+	ret = engine_create(&engine, &replay.engine, problem);
+	if (ret)
+		return ret;
+	replay.lane = &replay.engine.lanes[0];
+	samples_init(&replay.map_ns, trace->maps);
+	samples_init(&replay.unmap_ns, trace->unmaps);
+	ranges_init(&replay.unflushed);
+
+	snprintf(what, sizeof(what), "replay %s, %s", trace->name, replay_policy(config));
+	progress_begin(what);
+	replay_events(&replay);
+	progress_end();
+	collect(&replay);
+
+	ranges_free(&replay.unflushed);
+	samples_free(&replay.map_ns);
+	samples_free(&replay.unmap_ns);
+	engine_destroy(&replay.engine);
+	return 0;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * "iogate stress": its options, and which runs they ask for.
+ */
+#include "stress.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <iogate/error.h>
+
+#include "command.h"
+#include "interrupt.h"
+#include "message.h"
+#include "options.h"
+#include "progress.h"
+#include "size.h"
+
+/* Space that the comparison with reclaim = none sweeps at most: 512 MiB of tables. */
+#define BASELINE_SPACE_MAX (UINT64_C(256) << 30)
+
+/* With the judge, which keeps an account per 4 KiB. */
+#define SIMULATED_SIZE_MAX SIZE_1G
+
+static const char help[] =
+	"Usage: iogate stress [OPTION...]\n"
+	"Map one page and unmap it again, each 2 MiB through a whole I/O address space.\n"
+	"\n"
+	"  -s, --space SIZE         address space to go through; a bare number is TiB (16T)\n"
+	"  -d, --dma-size SIZE      bytes mapped at a time (4K)\n"
+	"  -S, --second-size SIZE   a second run with this size; a bare number is MiB\n"
+	"      --format NAME        page-table format: vtdss, x86_64 (vtdss)\n"
+	"      --reclaim SCHEME     empty tables: counted, rwlock, none (counted);\n"
+	"                           rwlock is held against none in the same call\n"
+	"      --inval MODE         strict: invalidate at each unmap; deferred: each 256 (strict)\n"
+	"      --threads N          divide the space among N threads (1)\n"
+	"      --device WHAT        sim: each mapping is used by a simulated device, before its\n"
+	"                           unmap and after, and judged; none: page tables alone (sim)\n"
+	"      --memory-limit SIZE  most memory for tables (half of what is available)\n"
+	"      --seed N             changes the data that the device writes (1)\n"
+	"  -v, --verbose            a line on stderr per TiB\n"
+	"      --json               one JSON object on stdout\n"
+	"  -h, --help\n"
+	"\n"
+	"Exit: 0 done, 1 violations found, or the run ended early (memory limit, Ctrl-C), 2 usage.\n"
+	"\n"
+	"Example: the whole 16 TiB on page tables alone, then what that costs without reclaim:\n"
+	"  iogate stress --device none\n"
+	"  iogate stress --device none -s 2T --reclaim none\n";
+
+struct request {
+	struct stress_config config;
+	uint64_t second_size;
+	bool json;
+};
+
+enum {
+	OPTION_FORMAT = 256,
+	OPTION_RECLAIM,
+	OPTION_INVAL,
+	OPTION_THREADS,
+	OPTION_DEVICE,
+	OPTION_MEMORY_LIMIT,
+	OPTION_SEED,
+	OPTION_JSON,
+};
+
+static const struct option long_options[] = {
+	{ "space", required_argument, NULL, 's' },
+	{ "dma-size", required_argument, NULL, 'd' },
+	{ "second-size", required_argument, NULL, 'S' },
+	{ "format", required_argument, NULL, OPTION_FORMAT },
+	{ "reclaim", required_argument, NULL, OPTION_RECLAIM },
+	{ "inval", required_argument, NULL, OPTION_INVAL },
+	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "device", required_argument, NULL, OPTION_DEVICE },
+	{ "memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT },
+	{ "seed", required_argument, NULL, OPTION_SEED },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "json", no_argument, NULL, OPTION_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+static int parse_device(const char *text, bool *simulate)
+{
+	if (strcmp(text, "sim") && strcmp(text, "none"))
+		return usage_error("--device %s: not in this version; there is sim and none", text);
+	*simulate = !strcmp(text, "sim");
+	return 0;
+}
+
+static int parse_option(int option, char **argv, struct request *request)
+{
+	struct stress_config *config = &request->config;
+	uint64_t number;
+	int ret;
+
+	switch (option) {
+	case 's':
+		return option_size("-s", optarg, SIZE_1T, &config->space);
+	case 'd':
+		return option_size("-d", optarg, 1, &config->size);
+	case 'S':
+		return option_size("-S", optarg, UINT64_C(1) << 20, &request->second_size);
+	case OPTION_FORMAT:
+		return option_format(optarg, &config->format);
+	case OPTION_RECLAIM:
+		return option_reclaim(optarg, &config->reclaim);
+	case OPTION_INVAL:
+		return option_inval("--inval", optarg, &config->deferred);
+	case OPTION_THREADS:
+		ret = option_number("--threads", optarg, 1, STRESS_THREADS_MAX, &number);
+		config->threads = ret ? 0 : (uint32_t)number;
+		return ret;
+	case OPTION_DEVICE:
+		return parse_device(optarg, &config->simulate);
+	case OPTION_MEMORY_LIMIT:
+		return option_size("--memory-limit", optarg, 1, &config->memory_limit);
+	case OPTION_SEED:
+		return option_seed(optarg, &config->seed);
+	case 'v':
+		config->verbose = true;
+		return 0;
+	case OPTION_JSON:
+		request->json = true;
+		return 0;
+	default:
+		return option_bad(option, argv);
+	}
+}
+
+/* What must hold between the options. */
+static int check_space(const struct stress_config *config)
+{
+	char space[SIZE_TEXT], limit[SIZE_TEXT];
+
+	size_exact(space, config->space);
+	if (config->space % SIZE_4K)
+		return usage_error("-s %s: not a multiple of 4K", space);
+	if (config->space > format_iova_limit(config->format))
+		return usage_error("-s %s: %s has an address space of %s", space, format_title(config->format),
+				   size_exact(limit, format_iova_limit(config->format)));
+	return 0;
+}
+
+static int check_size(const struct stress_config *config, const char *option, uint64_t size)
+{
+	char text[SIZE_TEXT], space[SIZE_TEXT];
+
+	size_exact(text, size);
+	if (size % SIZE_4K)
+		return usage_error("%s %s: not a multiple of 4K", option, text);
+	if (size > config->space)
+		return usage_error("%s %s: does not fit a space of %s", option, text, size_exact(space, config->space));
+	if (config->simulate && size > SIMULATED_SIZE_MAX)
+		return usage_error("%s %s: with --device sim at most 1G, because every 4 KiB are judged; --device none takes more", option, text);
+	if (stress_pairs(config->space, size) < config->threads)
+		return usage_error("--threads %" PRIu32 ": a space of %s holds only %" PRIu64 " mappings of %s", config->threads,
+				   size_exact(space, config->space), stress_pairs(config->space, size), text);
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct request *request)
+{
+	int option, ret;
+
+	*request = (struct request){
+		.config = { .format = "vtdss", .simulate = true, .threads = 1, .space = 16 * SIZE_1T, .size = SIZE_4K, .seed = 1 },
+	};
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":s:d:S:vh", long_options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return -1;
+		}
+		ret = parse_option(option, argv, request);
+		if (ret)
+			return ret;
+	}
+	if (optind < argc)
+		return usage_error("%s: takes options only", argv[optind]);
+	ret = check_space(&request->config);
+	if (!ret)
+		ret = check_size(&request->config, "-d", request->config.size);
+	if (!ret && request->second_size)
+		ret = check_size(&request->config, "-S", request->second_size);
+	return ret;
+}
+
+static int run_one(const struct request *request, const struct stress_config *config, struct stress_result *result, struct problem *problem)
+{
+	char what[128], space[SIZE_TEXT];
+	int ret;
+
+	snprintf(what, sizeof(what), "stress, %s, %s", size_exact(space, config->space), reclaim_name(config->reclaim));
+	progress_begin(what);
+	ret = stress_run(config, result, problem);
+	progress_end();
+	if (ret) {
+		message("%s", problem->text);
+		return ret;
+	}
+	if (!request->json && config->reclaim == request->config.reclaim)
+		stress_print_line(result);
+	if (result->partial)
+		message("%s", result->why.text);
+	return 0;
+}
+
+/* The same with nothing given back, over what a moderate amount of memory holds. Its failure is no failure of the run. */
+static bool run_baseline(const struct request *request, const struct stress_result *result, struct stress_result *baseline)
+{
+	struct stress_config config = result->config;
+	struct problem problem;
+
+	if (config.reclaim != IOG_RECLAIM_RWLOCK || result->partial)
+		return false;
+	config.reclaim = IOG_RECLAIM_NONE;
+	config.verbose = false;
+	if (config.space > BASELINE_SPACE_MAX && config.size <= BASELINE_SPACE_MAX && stress_pairs(BASELINE_SPACE_MAX, config.size) >= config.threads)
+		config.space = BASELINE_SPACE_MAX;
+	return !run_one(request, &config, baseline, &problem) && !baseline->partial;
+}
+
+int command_stress(int argc, char **argv)
+{
+	struct stress_result results[2], baseline;
+	struct problem problem;
+	struct request request;
+	uint32_t nr_results = 0;
+	bool compared = false, found = false;
+	int ret;
+
+	ret = parse(argc, argv, &request);
+	if (ret)
+		return ret < 0 ? EXIT_DONE : ret;
+	interrupt_catch();
+
+	ret = run_one(&request, &request.config, &results[0], &problem);
+	nr_results += !ret;
+	if (!ret && request.second_size && !results[0].partial) {
+		request.config.size = request.second_size;
+		ret = run_one(&request, &request.config, &results[1], &problem);
+		nr_results += !ret;
+	}
+	if (!ret)
+		compared = run_baseline(&request, &results[0], &baseline);
+
+	for (uint32_t i = 0; i < nr_results; i++)
+		found |= results[i].partial || results[i].violations || results[i].stats.sim.unjudged;
+	if (request.json)
+		found |= stress_print_json(results, nr_results, compared ? &baseline : NULL, request.config.seed, ret ? problem.text : NULL) != 0;
+	else if (nr_results)
+		stress_print_table(results, nr_results, compared ? &baseline : NULL);
+	return ret || found ? EXIT_FOUND : EXIT_DONE;
+}
