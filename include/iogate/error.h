@@ -16,7 +16,7 @@ enum iog_error {
 	IOG_EPERM = 1,       /* the object was not granted this right */
 	IOG_ENOENT = 2,      /* nothing is mapped there */
 	IOG_EIO = 5,         /* hardware reported an error */
-	IOG_EAGAIN = 11,     /* a bounded resource is taken for now; the same call may succeed later */
+	IOG_EAGAIN = 11,     /* a bounded resource is taken at the moment; the same call may succeed later */
 	IOG_ENOMEM = 12,     /* the platform gave no memory */
 	IOG_EFAULT = 14,     /* a device access was refused by translation */
 	IOG_EBUSY = 16,      /* in use */
