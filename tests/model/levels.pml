@@ -1,33 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reclaim over levels: a root that stays, middle tables and leaf tables that come and go, each from the stock of its level. A parent can be BUSY for a child that is
- * linked into it, be emptied by the release of its children, be unlinked, revived and reborn elsewhere, while lanes look into it with pointers from before.
+ * Reclaim over levels: a root that stays, middle tables and leaf tables that come and go, each from the stock of its level. A parent can be
+ * BUSY for a child that is linked into it, be emptied by the release of its children, be unlinked, revived and reborn elsewhere, while
+ * lanes look into it with pointers from before.
  *
- * Part of the protocol: the way down, from the root or from the path that a lane keeps from call to call (-DPATH); what ends a walk (leaf, hole, tombstone) and its validation;
- * a chain of tables built in private, linked by one store, or given back; parents counted down by the releaser; the large leaf in a middle table, with what has to go for it (-DLEAF).
- * What one level suffices for is in reclaim.pml; there is no span dropped with entries in it here, and one page table only.
+ * Part of the protocol: the way down, from the root or from the path that a lane keeps from call to call (-DPATH); what ends a walk (leaf,
+ * hole, tombstone) and its validation; a chain of tables built in private, linked by one store, or given back; parents counted down by the
+ * releaser; the large leaf in a middle table, with what has to go for it (-DLEAF). What one level suffices for is in reclaim.pml; there is
+ * no span dropped with entries in it here, and one page table only.
  *
- * Entries and words are those of reclaim.pml. All entries above leaf tables are in one array, so that a slot is a number: NK per middle table, then the root's NR.
- * Each statement is one access to shared memory; d_step marks a compare-and-swap, or bookkeeping of the model itself. The order of memory is sequential.
+ * Entries and words are those of reclaim.pml. All entries above leaf tables are in one array, so that a slot is a number: NK per middle
+ * table, then the root's NR. Each statement is one access to shared memory; d_step marks a compare-and-swap, or bookkeeping of the model
+ * itself. The order of memory is sequential.
  *
- * The caller's contract: lane l uses page l of each leaf table, so that lanes share these; or (-DONE, and -DLEAF) a leaf table has one page, and calls that run at the same time
- * use different ones (claim[]). Each lane makes OPS calls: map, unmap (of what is mapped, or of a hole), look up, with LEAF map a large leaf; and trims and flushes
- * between calls whenever it likes, at the end until nothing is left. With -DPRUNE each lane once unlinks what it finds empty through some entry.
+ * The caller's contract: lane l uses page l of each leaf table, so that lanes share these; or (-DONE, and -DLEAF) a leaf table has one
+ * page, and calls that run at the same time use different ones (claim[]). Each lane makes OPS calls: map, unmap (of what is mapped, or of a
+ * hole), look up, with LEAF map a large leaf; and trims and flushes between calls whenever it likes, at the end until nothing is left. With
+ * -DPRUNE each lane once unlinks what it finds empty through some entry.
  *
- * The device may have cached any pointer to a table that it could have read since the last invalidation of it: may_mid[], may_leaf[] are those sets.
+ * The device may have cached any pointer to a table that it could have read since the last invalidation of it: may_mid[], may_leaf[] are
+ * those sets.
  *
  * Checked
- *   - a page whose map has returned is reached by a walk, and from every pointer that may be cached, until its unmap begins; one that is not mapped is reached by none;
+ *   - a page whose map has returned is reached by a walk, and from every pointer that may be cached, until its unmap begins; one that is
+ *     not mapped is reached by none;
  *   - lookup and unmap find what is mapped and nothing else; map finds its entry empty;
- *   - a table that goes to the stock or comes from it is not linked, can not be cached, leads nowhere, and is all zero unless marked unclean;
+ *   - a table that goes to the stock or comes from it is not linked, can not be cached, leads nowhere, and is all zero unless marked
+ *     unclean;
  *   - at rest: every table is in the stock, or linked with as many entries as it counts, at least one; nothing listed, no record;
- *   - no call waits for ever.
+ *   - nobody waits for a word that nobody will change (retries without end are not looked for).
  *
  *   spin -a -DPATH levels.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m1000000
  *
- * Must fail: NO_VALIDATE (what ends a walk believed as read), NO_ID (a table counted in by its state alone), NO_DESC (the entry of a table taken from the path, not from its descriptor),
- * NO_FLUSH, NO_GEN, NO_LINK_BUSY, NO_PUT_WAIT, NO_CHAIN_ZERO (a chain given back with its pointers); with PATH: LIVE_FIRST (a chain LIVE before it is linked);
- * with LEAF: NO_BREAK (a large leaf stored over a tombstone).
+ * Must fail: NO_VALIDATE (what ends a walk believed as read), NO_ID (a table counted in by its state alone), NO_DESC (the entry of a table
+ * taken from the path, not from its descriptor), NO_FLUSH, NO_GEN, NO_LINK_BUSY, NO_PUT_WAIT, NO_CHAIN_ZERO (a chain given back with its
+ * pointers); with PATH: LIVE_FIRST (a chain LIVE before it is linked); with LEAF: NO_BREAK (a large leaf stored over a tombstone).
  */
 #ifndef OPS
 #define OPS 1
@@ -661,7 +668,10 @@ inline map_page() {
 	od
 }
 
-/* Table t, found through entry s without a look at whose it is: unlinked if it is empty, whichever lane lists it; recorded once more if it is unlinked already. Or t == NONE. */
+/*
+ * Table t, found through entry s without a look at whose it is: unlinked if it is empty, whichever lane lists it; recorded once more if it
+ * is unlinked already. Or t == NONE.
+ */
 inline unlink_if_empty() {
 	do
 	:: w = W[t];

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reclaim, one level: two entries of one parent, tables from one stock, lanes with a gather each that is flushed late, and a device with walk caches. The parent
- * stays, but its word changes: BUSY while a table is linked into it, and a count of entries.
+ * Reclaim, one level: two entries of one parent, tables from one stock, lanes with a gather each that is flushed late, and a device with
+ * walk caches. The parent stays, but its word changes: BUSY while a table is linked into it, and a count of entries.
  *
- * Part of the protocol: link, count, list, trim (unlink), revive, flush and release; with -DDROP also the covered table that is dropped with its
- * entries in it, with -DLEAF also the large leaf where a table was. levels.pml has parents that are tables themselves, slab.pml the memory under it.
+ * Part of the protocol: link, count, list, trim (unlink), revive, flush and release; with -DDROP also the covered table that is dropped
+ * with its entries in it, with -DLEAF also the large leaf where a table was. levels.pml has parents that are tables themselves, slab.pml
+ * the memory under it.
  *
- * The parent's entry is EMPTY, PRES(t), TOMB(t) (not present to hardware, the table's address kept) or LARGE, a leaf. The word of a table holds the count, the state,
- * "listed", "unclean", the number of records that unfinished gathers hold of it, and the generation. Each statement is one access to shared
- * memory; d_step marks a compare-and-swap, or bookkeeping of the model itself. The order of memory is sequential.
+ * The parent's entry is EMPTY, PRES(t), TOMB(t) (not present to hardware, the table's address kept) or LARGE, a leaf. The word of a table
+ * holds the count, the state, "listed", "unclean", the number of records that unfinished gathers hold of it, and the generation. Each
+ * statement is one access to shared memory; d_step marks a compare-and-swap, or bookkeeping of the model itself. The order of memory is
+ * sequential.
  *
- * The caller's contract: calls that run at the same time touch different pages (claim[]). Each lane makes OPS calls, on any page: map if it is not mapped, unmap if it is,
- * or look it up; and between calls trims a table of its list or flushes its gather, whenever it likes. At the end it does both until nothing is left.
+ * The caller's contract: calls that run at the same time touch different pages (claim[]). Each lane makes OPS calls, on any page: map if it
+ * is not mapped, unmap if it is, or look it up; and between calls trims a table of its list or flushes its gather, whenever it likes. At
+ * the end it does both until nothing is left.
  *
  * Checked
  *   - a page whose map has returned is reached by a walk, and from every pointer that the device may have cached, until its unmap begins;
@@ -20,16 +23,18 @@
  *   - a table that goes to the stock or comes from it is not linked, not cached, and all zero unless marked unclean;
  *   - a dropped table's count is the number of its entries;
  *   - a table is put into the stock once, FREE and without marks; and is unmarked and FREE until it is taken, by a plain store;
- *   - at rest: every table is in the stock or linked with as many entries as it counts, at least one; nothing listed, no record; the parent's count is right;
- *   - no call waits for ever.
+ *   - at rest: every table is in the stock or linked with as many entries as it counts, at least one; nothing listed, no record; the
+ *     parent's count is right;
+ *   - nobody waits for a word that nobody will change (retries without end are not looked for).
  *
  *   spin -a -DOPS=2 reclaim.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m1000000
  *
  * -DSHARED: the two entries belong to two page tables on one table memory, each lane with a gather and a list per page table.
  * -DSINGLE: writers are serialised per page table and replace a word by a store (word_replace() with V_SINGLE).
  *
- * Must fail: NO_FLUSH, NO_GEN, NO_REVIVE, NO_ID, NO_DESC, NO_VALIDATE; NO_LINK_BUSY (the empty entry checked and stored with the parent LIVE); NO_PUT_WAIT (the parent
- * counted down while BUSY); with DROP: NO_UNCLEAN; with LEAF: NO_BREAK; with SHARED and SINGLE: MARKED (a free table with marks goes to the stock).
+ * Must fail: NO_FLUSH, NO_GEN, NO_REVIVE, NO_ID, NO_DESC, NO_VALIDATE; NO_LINK_BUSY (the empty entry checked and stored with the parent
+ * LIVE); NO_PUT_WAIT (the parent counted down while BUSY); with DROP: NO_UNCLEAN; with LEAF: NO_BREAK; with SHARED, and SINGLE
+ * or DROP: MARKED (a free table with marks goes to the stock; with NO_OWNER, whose it is now is not looked at when it leaves the list).
  */
 #ifndef OPS
 #define OPS 2
@@ -327,7 +332,10 @@ inline trim() {
 
 inline forget() { atomic { t = 0; w = 0; s = 0; k = 0; e = 0; ok = 0; g = 0; v = 0; q = 0 } }
 
-/* Table t with page v in it, BUSY and this lane's, into the entry k if that is empty. The parent is BUSY for it: one swap counts, and keeps other linkers out. */
+/*
+ * Table t with page v in it, BUSY and this lane's, into the entry k if that is empty. The parent is BUSY for it: one swap counts, and keeps
+ * other linkers out.
+ */
 inline link() {
 	do
 	:: pw = PW[q];

@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Table memory on its way back to the host: stocks, slabs that retire, the look at the lanes, the epoch, and the path that a lane keeps from call to call.
+ * Table memory on its way back to the host: stocks, slabs that retire, the look at the lanes, the epoch, and the path that a lane keeps
+ * from call to call.
  *
- * A slab has one table here, so that a free table is an empty slab; the same address may be a slab again. Two entries, of a root that stays; tables with one page. Of the
- * protocol of reclaim.pml, what hands tables on: link, count, list, trim, record once more (a prune), revive, flush, release; words and entries are as there.
+ * A slab has one table here, so that a free table is an empty slab; the same address may be a slab again. Two entries, of a root that
+ * stays; tables with one page. Of the protocol of reclaim.pml, what hands tables on: link, count, list, trim, record once more (a prune),
+ * revive, flush, release; words and entries are as there.
  *
- * A lane's call begins with lane_enter(), a plain store that others may see late: seq[] is the lane's own value, pend[] the stores that nobody else has seen yet. They
- * become visible at any time, when the lane swaps something, or by lanes_barrier(). With -DEXCHANGE lane_enter() is an exchange, and there is no barrier. Apart from that the
- * order of memory is sequential.
+ * A lane's call begins with lane_enter(), a plain store that others may see late: seq[] is the lane's own value, pend[] the stores that
+ * nobody else has seen yet. They become visible at any time, when the lane swaps something, or by lanes_barrier(). With -DEXCHANGE
+ * lane_enter() is an exchange, and there is no barrier. Apart from that the order of memory is sequential.
  *
- * The caller's contract: calls that run at the same time use different entries (claim[]). Each lane makes OPS calls (map, unmap, look up), and EXTRA others: prune what is below
- * one entry; or flush within a call and go on looking; or give the stock back, outside any call. It trims and flushes between calls whenever it likes, at the end until nothing
- * is left. After any release a lane may give back of its stock what it likes.
+ * The caller's contract: calls that run at the same time use different entries (claim[]). Each lane makes OPS calls (map, unmap, look up),
+ * and EXTRA others: prune what is below one entry; or flush within a call and go on looking; or give the stock back, outside any call. It
+ * trims and flushes between calls whenever it likes, at the end until nothing is left. After any release a lane may give back of its stock
+ * what it likes.
  *
  * Checked
  *   - no lane touches a table, or its descriptor, that the host has;
  *   - no table goes to the host that is linked, that the device may have cached, or that stands in a list or a gather;
  *   - all of reclaim.pml that is left: what is mapped is found and reached; nothing else;
- *   - at rest every slab is where it belongs, and no call waits for ever.
+ *   - at rest every slab is where it belongs;
+ *   - nobody waits for a word that nobody will change (retries without end are not looked for).
  *
  *   spin -a slab.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m1000000
  *
- * Must fail: NO_EPOCH (a path is believed in spite of it), EPOCH_ONCE (it is looked at only where a call begins), EPOCH_LATE (raised after the look at the lanes), EPOCH_EARLY (read before
- * lane_enter()), NO_LOOK (retired slabs go at once), NO_BARRIER, MARKED (slabs go with marks).
+ * Must fail: NO_EPOCH (a path is believed in spite of it), EPOCH_ONCE (it is looked at only where a call begins), EPOCH_LATE (raised after
+ * the look at the lanes), EPOCH_EARLY (read before lane_enter()), NO_LOOK (retired slabs go at once), NO_BARRIER, MARKED (slabs go with
+ * marks).
  */
 #ifndef OPS
 #define OPS 1
