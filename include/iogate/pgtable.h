@@ -154,7 +154,8 @@ IOG_API int iog_pgtable_create(const struct iog_pgtable_config *config, struct i
 
 /**
  * iog_pgtable_destroy() - give back all tables, whatever is mapped.
- * @pgtable: no hardware may use it or remember anything of it any more; NULL is allowed. Its gathers are void afterwards, whatever they hold.
+ * @pgtable: no hardware may use it or remember anything of it any more; NULL is allowed. Its gathers are void afterwards, whatever they hold;
+ *           a table that only such a gather still knows is not used again before iog_tablemem_destroy(), so flush them first where that is possible.
  * @lane: the caller's lane, one of those that the page table was made for.
  *
  * Context: @lane; no other call on @pgtable running.
@@ -265,7 +266,7 @@ typedef int iog_visit_fn(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx
  * @lane: the caller's lane.
  * @first: first address.
  * @last: last address, inclusive. Parts of the range that the page table cannot express are passed over.
- * @visit: called for each leaf; may not call into @pgtable.
+ * @visit: called for each leaf, inside the lane: it may not call into iogate with the same lane.
  * @ctx: handed to @visit.
  *
  * Context: @lane; does not allocate or wait for hardware.
