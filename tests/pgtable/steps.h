@@ -13,7 +13,6 @@
 
 extern _Thread_local int32_t hammer_countdown;
 void hammer_stall(void);
-void iog_protocol_step(void);
 
 static inline void hammer_step(void)
 {
