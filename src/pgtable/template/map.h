@@ -120,7 +120,8 @@ IOG_INLINE struct iog_table *PT(chain_build)(struct iog_pgtable *pt, struct pt_l
 		slot = &table->entries[PT(index)(iova, level)];
 		table->next = chain;
 		PT(set_identity)(pt, table, PT(table_first)(iova, level), NULL);
-		PT(entry_store)(slot, fmt_table(PT(pa)(pt, chain)));
+		/* Release, though it is not linked yet: a walk with a stale pointer to this table may follow. Pairs with entry_load(). */
+		atomic_store_explicit(slot, fmt_table(PT(pa)(pt, chain)), memory_order_release);
 		atomic_store_explicit(&chain->slot, slot, memory_order_relaxed);
 		chain = table;
 	}
@@ -262,7 +263,8 @@ IOG_NOINLINE static int PT(revive)(struct iog_pgtable *pt, struct iog_gather *ga
 	 */
 	if (V_LOCKED)
 		word_leave_busy(table, live);
-	PT(entry_store)(slot, fmt_table(PT(pa)(pt, table)));
+	/* Release: the table's contents, which another lane may have written; pairs with entry_load(). */
+	atomic_store_explicit(slot, fmt_table(PT(pa)(pt, table)), memory_order_release);
 	pt_clean(pt, (const void *)slot, sizeof(*slot));
 	if (!V_LOCKED)
 		word_leave_busy(table, live);

@@ -18,7 +18,8 @@ static inline void PT(unlink)(struct iog_pgtable *pt, struct iog_gather *gather,
 	uint64_t dead = word_with(word, WORD_DEAD, 0) + WORD_GENERATION_ONE + WORD_RECORD_ONE;
 
 	IOG_CLAIM(1, fmt_is_table(PT(entry_load)(slot)) && PT(va)(pt, PT(entry_load)(slot)) == table->entries);
-	PT(entry_store)(slot, PT(pa)(pt, table) | PT_TOMBSTONE);
+	/* Release: the descriptor, to whoever finds the table by its tombstone; pairs with entry_load(). */
+	atomic_store_explicit(slot, PT(pa)(pt, table) | PT_TOMBSTONE, memory_order_release);
 	pt_clean(pt, (const void *)slot, sizeof(*slot));
 
 	record->table = table;
