@@ -44,10 +44,13 @@ struct iog_platform {
 	/* Give back exactly what one pages_alloc() returned. Never called while hardware or another lane may still reach it. */
 	void (*pages_free)(void *ctx, void *pages, size_t size);
 
-	/* Memory for iogate's own bookkeeping: zeroed, aligned to 64 bytes. NULL when there is none. Called by create functions only. */
+	/*
+	 * Memory for iogate's own bookkeeping: zeroed, aligned to 64 bytes. NULL when there is none. Called by create functions, by address allocation when its
+	 * bookkeeping has to grow, and for each mapping of an untrusted device: the call then fails with -IOG_ENOMEM and changes nothing. No lock is held.
+	 */
 	void *(*object_alloc)(void *ctx, size_t size);
 
-	/* Give back what object_alloc() returned; @size is the size that was asked for. Called by destroy functions, and by create functions that fail. */
+	/* Give back what object_alloc() returned; @size is the size that was asked for. Called by destroy functions, by what fails, and where bookkeeping shrinks. */
 	void (*object_free)(void *ctx, void *object, size_t size);
 
 	/*
@@ -55,6 +58,12 @@ struct iog_platform {
 	 * Optional: NULL on hosts where every walker snoops.
 	 */
 	void (*cache_clean)(void *ctx, const void *va, size_t size);
+
+	/*
+	 * Write the cache lines of [va, va + size) back, too, and drop them, so that the CPU next reads what is in memory: before it reads what a device that does not snoop
+	 * (IOG_DEVICE_NONCOHERENT) wrote. Optional: NULL where every device snoops; cache_clean is called where it would be.
+	 */
+	void (*cache_flush)(void *ctx, const void *va, size_t size);
 
 	/*
 	 * Order all earlier stores to memory before any later store to a device register (dma_wmb, "dmb oshst", "fence w,o"). C11 fences do not order

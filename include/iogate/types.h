@@ -21,6 +21,9 @@ typedef uint64_t iog_paddr_t;
  */
 typedef uint32_t iog_lane_t;
 
+/* Where a call says so: every lane. */
+#define IOG_LANE_ALL UINT32_MAX
+
 /* Levels of a page table are numbered from the leaves: level 0 holds only leaf entries. Six suffice for every format. */
 #define IOG_LEVELS_MAX 6
 

@@ -21,7 +21,7 @@ struct iog_posix;
 #define IOG_POSIX_PADDR_BASE UINT64_C(0x100000000)
 
 enum iog_posix_flags {
-	/* Supply cache_clean() with real cache-line write-backs, as for a walker that does not snoop. -IOG_EOPNOTSUPP where the CPU has none. */
+	/* Supply cache_clean() and cache_flush() with real cache-line write-backs, as for walkers and devices that do not snoop. -IOG_EOPNOTSUPP where the CPU has none. */
 	IOG_POSIX_CACHE_CLEAN = 1 << 0,
 	/* Do not ask for huge pages. */
 	IOG_POSIX_SMALL_PAGES = 1 << 1,

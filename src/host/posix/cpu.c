@@ -4,11 +4,15 @@
  */
 #include "cpu.h"
 
+#include <sched.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/membarrier.h>
+
+/* A wait is over after a few of these, or its end takes another thread to run. */
+#define SPINS_BEFORE_YIELD 64
 
 #if defined(__x86_64__)
 
@@ -78,28 +82,44 @@ cpu_cache_clean_fn *iog_cpu_cache_clean(void)
 	return NULL;
 }
 
+/* CLFLUSH and CLFLUSHOPT drop what they write back; CLWB may not. */
+cpu_cache_clean_fn *iog_cpu_cache_flush(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & CPUID7_EBX_CLFLUSHOPT))
+		return clean_clflushopt;
+	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && (edx & CPUID1_EDX_CLFSH))
+		return clean_clflush;
+	return NULL;
+}
+
 cpu_void_fn *iog_cpu_dma_wmb(void)
 {
 	return NULL;
 }
 
-static void relax(void *ctx)
+static void pause_hint(void)
 {
-	(void)ctx;
 	__asm__ volatile("pause" ::: "memory");
 }
 
 #elif defined(__aarch64__)
 
-/* CTR_EL0.DminLine, bits 19:16: log2 of the words in the smallest data cache line. Linux lets processes read it and clean by address. */
-static void clean_cvac(void *ctx, const void *va, size_t size)
+/* CTR_EL0.DminLine, bits 19:16: log2 of the words in the smallest data cache line. Linux lets processes read it, and clean and drop by address. */
+static uintptr_t line_bytes(void)
 {
-	uintptr_t line, step, end = (uintptr_t)va + size;
 	uint64_t ctr;
 
-	(void)ctx;
 	__asm__("mrs %0, ctr_el0" : "=r"(ctr));
-	step = (uintptr_t)4 << ((ctr >> 16) & 0xf);
+	return (uintptr_t)4 << ((ctr >> 16) & 0xf);
+}
+
+static void clean_cvac(void *ctx, const void *va, size_t size)
+{
+	uintptr_t line, step = line_bytes(), end = (uintptr_t)va + size;
+
+	(void)ctx;
 	for (line = (uintptr_t)va & ~(step - 1); line < end; line += step)
 		__asm__ volatile("dc cvac, %0" ::"r"(line) : "memory");
 	__asm__ volatile("dsb sy" ::: "memory");
@@ -108,6 +128,21 @@ static void clean_cvac(void *ctx, const void *va, size_t size)
 cpu_cache_clean_fn *iog_cpu_cache_clean(void)
 {
 	return clean_cvac;
+}
+
+static void flush_civac(void *ctx, const void *va, size_t size)
+{
+	uintptr_t line, step = line_bytes(), end = (uintptr_t)va + size;
+
+	(void)ctx;
+	for (line = (uintptr_t)va & ~(step - 1); line < end; line += step)
+		__asm__ volatile("dc civac, %0" ::"r"(line) : "memory");
+	__asm__ volatile("dsb sy" ::: "memory");
+}
+
+cpu_cache_clean_fn *iog_cpu_cache_flush(void)
+{
+	return flush_civac;
 }
 
 static void wmb(void *ctx)
@@ -121,9 +156,8 @@ cpu_void_fn *iog_cpu_dma_wmb(void)
 	return wmb;
 }
 
-static void relax(void *ctx)
+static void pause_hint(void)
 {
-	(void)ctx;
 	__asm__ volatile("yield" ::: "memory");
 }
 
@@ -131,6 +165,11 @@ static void relax(void *ctx)
 
 /* Cleaning by address (Zicbom) is not open to processes. */
 cpu_cache_clean_fn *iog_cpu_cache_clean(void)
+{
+	return NULL;
+}
+
+cpu_cache_clean_fn *iog_cpu_cache_flush(void)
 {
 	return NULL;
 }
@@ -147,15 +186,19 @@ cpu_void_fn *iog_cpu_dma_wmb(void)
 }
 
 /* PAUSE (Zihintpause) is a FENCE hint: CPUs that do not know it do nothing. */
-static void relax(void *ctx)
+static void pause_hint(void)
 {
-	(void)ctx;
 	__asm__ volatile(".word 0x0100000f" ::: "memory");
 }
 
 #else
 
 cpu_cache_clean_fn *iog_cpu_cache_clean(void)
+{
+	return NULL;
+}
+
+cpu_cache_clean_fn *iog_cpu_cache_flush(void)
 {
 	return NULL;
 }
@@ -171,13 +214,23 @@ cpu_void_fn *iog_cpu_dma_wmb(void)
 	return wmb;
 }
 
-static void relax(void *ctx)
+static void pause_hint(void)
 {
-	(void)ctx;
 	__asm__ volatile("" ::: "memory");
 }
 
 #endif
+
+/* The one that is waited for may need this CPU. */
+static void relax(void *ctx)
+{
+	static _Thread_local uint32_t spins;
+
+	(void)ctx;
+	pause_hint();
+	if (++spins % SPINS_BEFORE_YIELD == 0)
+		sched_yield();
+}
 
 cpu_void_fn *iog_cpu_relax(void)
 {

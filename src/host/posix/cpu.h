@@ -14,6 +14,9 @@ typedef void cpu_void_fn(void *ctx);
 /* The best write-back this CPU has; NULL if it has none that a process may use. */
 cpu_cache_clean_fn *iog_cpu_cache_clean(void);
 
+/* As that, and the lines are dropped. */
+cpu_cache_clean_fn *iog_cpu_cache_flush(void);
+
 /* NULL where stores reach devices in order by themselves. */
 cpu_void_fn *iog_cpu_dma_wmb(void);
 

@@ -108,6 +108,7 @@ int iog_posix_create(const struct iog_posix_config *config, struct iog_posix **r
 	platform = &posix->platform;
 	if (config->flags & IOG_POSIX_CACHE_CLEAN) {
 		platform->cache_clean = iog_cpu_cache_clean();
+		platform->cache_flush = iog_cpu_cache_flush();
 		if (!platform->cache_clean) {
 			error = -IOG_EOPNOTSUPP;
 			goto err_free;
