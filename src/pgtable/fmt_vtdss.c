@@ -21,6 +21,9 @@ _Static_assert(VTDSS_R == IOG_PROT_READ && VTDSS_W == IOG_PROT_WRITE, "vtdss_lea
 #define FMT_OAS_MAX 52
 #define FMT_SIGN_EXTENDS false
 #define FMT_PROT (IOG_PROT_READ | IOG_PROT_WRITE | IOG_PROT_EXEC | IOG_PROT_COHERENT)
+/* 61:52 are ignored in leaf entries. */
+#define FMT_USERS_SHIFT 52
+#define FMT_USERS_BITS 10
 #define FMT_IAS_ALLOWED ((UINT64_C(1) << 39) | (UINT64_C(1) << 48) | (UINT64_C(1) << 57))
 
 static inline bool vtdss_present(uint64_t entry)

@@ -23,6 +23,9 @@
 #define FMT_OAS_MAX 52
 #define FMT_SIGN_EXTENDS true
 #define FMT_PROT (IOG_PROT_READ | IOG_PROT_WRITE | IOG_PROT_EXEC | IOG_PROT_COHERENT)
+/* 58:52 are ignored in leaf entries; 62:59 too, unless protection keys are in use. */
+#define FMT_USERS_SHIFT 52
+#define FMT_USERS_BITS 7
 #define FMT_IAS_ALLOWED ((UINT64_C(1) << 48) | (UINT64_C(1) << 57))
 
 static inline bool x86_64_present(uint64_t entry)

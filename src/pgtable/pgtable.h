@@ -15,6 +15,8 @@
 #include "release.h"
 #include "tablemem.h"
 
+struct iog_pin;
+
 /*
  * Places in a lane's list of empty tables. More than trim_batch, because one unmap may empty a table per level at each end of its range, and one
  * release a parent per table. A table that finds no place stays linked and unlisted until it is emptied again or iog_pgtable_trim() finds it.
@@ -101,7 +103,19 @@ struct iog_pgtable_ops {
 	int (*unmap)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, struct iog_gather *gather, uint64_t *unmapped);
 	int (*lookup)(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t iova, struct iog_leaf *leaf);
 
+	/* Of pinned entries (pin.h): no lane, no walk. */
+	int (*pin_map)(struct iog_pgtable *pt, iog_entry_t *slot, uint64_t paddr, uint32_t n, uint32_t prot);
+	uint32_t (*pin_unmap)(struct iog_pgtable *pt, iog_entry_t *slot, uint32_t n, bool holes);
+
+	/* Of dynamic 1:1 entries (identity.h): users that one can count, or 0 and no functions. */
+	uint32_t identity_users;
+	int (*identity_map)(struct iog_pgtable *pt, uint64_t paddr, uint64_t size, uint32_t prot, uint64_t stamp, struct iog_gather *gather, bool *stale);
+	int (*identity_unmap)(struct iog_pgtable *pt, uint64_t iova, uint64_t size, uint64_t stamp, struct iog_gather *gather, bool *stale);
+	void (*identity_retire)(struct iog_pgtable *pt, uint64_t iova, uint64_t size, uint64_t stamp, struct iog_gather *gather);
+
 	/* The lane is inside, addresses are internal. */
+	int (*pin)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t iova, uint32_t n, struct iog_pin *pin);
+	int (*unpin)(struct iog_pgtable *pt, struct iog_gather *gather, const struct iog_pin *pin, uint32_t n);
 	int (*visit)(struct iog_pgtable *pt, iog_lane_t lane, uint64_t first, uint64_t last, iog_visit_fn *visit, void *ctx);
 	int (*trim)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t *tables);
 	void (*release)(struct iog_pgtable *pt, struct iog_gather *gather);

@@ -56,7 +56,8 @@ struct iog_table {
 	iog_entry_t *entries;                   /* constant as long as the slab is; the same for @level */
 	struct iog_table *next;                 /* in a stock, under the stock's rule */
 	uint32_t level;
-	uint32_t reserved[3];
+	_Atomic uint32_t pinned;                /* entries counted whether they are empty or not (pin.h) */
+	uint32_t reserved[2];
 };
 
 _Static_assert(sizeof(struct iog_table) == 64, "a descriptor is a cache line: neighbours' counts must not share one");

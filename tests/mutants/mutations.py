@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-The mutations of tests/mutants/run: name, what is left out, and edits (file, text that stands there exactly once, text instead of
-it). White space in the old text matches any white space. Where the window that a mutation opens is too narrow for a test to
+The mutations of tests/mutants/run: name, what is left out, edits (file, text that stands there exactly once, text instead of
+it), and which hammer has to notice, if it is not the first of HAMMERS. White space in the old text matches any white space. Where the window that a mutation opens is too narrow for a test to
 meet, the edit holds it open with protocol steps, which the hammer makes long.
 """
 
@@ -10,8 +10,11 @@ MAP = "src/pgtable/template/map.h"
 UNMAP = "src/pgtable/template/unmap.h"
 RECLAIM = "src/pgtable/template/reclaim.h"
 GATHER = "src/inval/gather.c"
+IDENTITY = "src/pgtable/template/identity.h"
 TABLEMEM_H = "src/pgtable/tablemem.h"
 TABLEMEM_C = "src/pgtable/tablemem.c"
+
+HAMMERS = {"hammer": "tests/pgtable/hammer.c", "identity": "tests/pgtable/identity_hammer.c"}
 
 MUTATIONS = [
     ("generation", "release does not look at the generation: DEAD suffices", [
@@ -94,10 +97,44 @@ MUTATIONS = [
     ("path-epoch", "a lane believes in a path from before slabs went back to the host", [
         (ENTRIES, "if (iog_unlikely(lane->epoch != epoch)) {", "if (0) {"),
     ]),
+    ("identity-revive", "any permission revives a stale 1:1 entry", [
+        (IDENTITY, "- 1)) == fmt_prot(leaf) ? leaf : 0;", "- 1)) == fmt_prot(leaf) ? leaf : leaf;"),
+    ], "identity"),
+    ("identity-share", "users of different permissions share a 1:1 entry", [
+        (IDENTITY, "users < PT_USERS_MAX && fmt_prot(entry) == fmt_prot(leaf) ?", "users < PT_USERS_MAX ?"),
+    ], "identity"),
+    ("identity-stamp", "a stale 1:1 entry is cleared by whoever comes", [
+        (IDENTITY, "PT(is_stale)(entry) && entry >> PT_STALE_STAMP_SHIFT == stamp", "PT(is_stale)(entry)"),
+    ], "identity"),
+    ("identity-stale", "the last unmap of a 1:1 entry leaves it empty", [
+        (IDENTITY, ": PT(stale)(entry, stamp);", ": 0;"),
+        (IDENTITY, "pt_clean(pt, (const void *)slot, sizeof(*slot)); gather_add_leaf",
+         "PT(put)(pt, found.table, lane, 0, 1); gather_add_leaf"),
+    ], "identity"),
+    ("identity-enter", "a 1:1 entry is stored after a look, not swapped", [
+        (IDENTITY, "while (to && !PT(swap)(slot + i, &entry, to));",
+         "while (0); if (to) { protocol_step(); PT(entry_store)(slot + i, to); }"),
+    ], "identity"),
+    ("identity-leave", "a user of a 1:1 entry leaves by a store, not by a swap", [
+        (IDENTITY, "} while (!looks && !PT(swap)(slot, &entry, to));",
+         "} while (0); if (!looks) { protocol_step(); PT(entry_store)(slot, to); }"),
+    ], "identity"),
+    ("identity-table", "1:1 entries of a table that is taken back are stored in it when others may be in it", [
+        (IDENTITY, "const struct PT(run) nothing = { run->iova, 0, 0, 0 };", "const struct PT(run) nothing = *run;"),
+        (IDENTITY, "return outcome == PT(DONE) ? PT(AGAIN) : outcome;", "return outcome;"),
+    ], "identity"),
+    ("identity-undo", "what a failed 1:1 map had entered stays", [
+        (IDENTITY, "if (error && done) {", "if (0) {"),
+    ], "identity"),
+    ("identity-retire", "a stale 1:1 entry is cleared in a table that is not held", [
+        (IDENTITY, "if (!PT(get)(pt, table, 0, iova, 1)) return false;",
+         "uint64_t word = 0; if (!PT(begin_look)(pt, table, 0, iova, &word)) return false;"),
+        (IDENTITY, "PT(put)(pt, table, lane, 0, cleared + 1);", "if (cleared) PT(put)(pt, table, lane, 0, cleared);"),
+    ], "identity"),
 ]
 
 """
 Whose window is a load or two wide: the hammer meets it in some runs and not in others, so that only a run which names them tries
-them. What they leave out is proven needed by the models in tests/model: NO_VALIDATE, NO_ID, NO_DESC, LIVE_FIRST, NO_LOOK.
+them. What they leave out is proven needed by the models in tests/model: NO_VALIDATE, NO_ID, NO_DESC, LIVE_FIRST, NO_LOOK, NO_RETIRE_GET.
 """
-RARE = {"validation", "slot-revive", "slot-trim", "drop-identity", "live-before-linked", "quiet-point"}
+RARE = {"validation", "slot-revive", "slot-trim", "drop-identity", "live-before-linked", "quiet-point", "identity-retire"}

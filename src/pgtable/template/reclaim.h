@@ -31,9 +31,11 @@ static inline void PT(unlink)(struct iog_pgtable *pt, struct iog_gather *gather,
 	word_leave_busy(table, dead | unclean);
 }
 
-/* Without counts: no entry in it. Asked only for tables whose whole span is the caller's. */
+/* Without counts: no entry in it, and none pinned. Asked only for tables whose whole span is the caller's. */
 static inline bool PT(is_blank)(const struct iog_table *table)
 {
+	if (atomic_load_explicit(&table->pinned, memory_order_relaxed))
+		return false;
 	for (uint32_t i = 0; i < PT_ENTRIES; i++)
 		if (atomic_load_explicit(&table->entries[i], memory_order_relaxed))
 			return false;
@@ -301,6 +303,7 @@ static void PT(free_under)(struct iog_pgtable *pt, iog_lane_t lane, iog_entry_t 
 		do
 			to = (word_with(word, WORD_BUSY, 0) & ~WORD_MARKS) + WORD_GENERATION_ONE;
 		while (!word_swap(table, &word, to));
+		atomic_store_explicit(&table->pinned, 0, memory_order_relaxed);
 		if (level > 1)
 			iog_table_clear(pt->mem, table->entries);
 		else if (!V_COUNTED || word_count(word))
@@ -308,6 +311,14 @@ static void PT(free_under)(struct iog_pgtable *pt, iog_lane_t lane, iog_entry_t 
 		table_give(pt->mem, &pt->mem->lane[lane], table, to);
 	}
 	iog_stock_settle(pt->mem, &pt->mem->lane[lane]);
+}
+
+/* Which of the entries are pinned is not known here: at most all of those that are there, at least none. */
+static inline bool PT(counts)(struct iog_table *table, uint64_t word, uint32_t live)
+{
+	uint32_t pinned = atomic_load_explicit(&table->pinned, memory_order_relaxed), count = word_count(word);
+
+	return pinned ? count >= pinned && count >= live && count - pinned <= live : count == live;
 }
 
 /*
@@ -332,7 +343,7 @@ static bool PT(is_valid_under)(struct iog_pgtable *pt, iog_entry_t *entries, uin
 		if (word_state(word) != (dead ? WORD_DEAD : WORD_LIVE) || !PT(identity)(pt, table, level - 1, iova) ||
 		    atomic_load_explicit(&table->slot, memory_order_relaxed) != &entries[i] || table->level != level - 1)
 			return false;
-		if (V_COUNTED && (dead ? word_count(word) || (live && !(word & WORD_UNCLEAN)) : word_count(word) != live))
+		if (V_COUNTED && (dead ? word_count(word) || (live && !(word & WORD_UNCLEAN)) : !PT(counts)(table, word, live)))
 			return false;
 		if (!dead && !PT(is_valid_under)(pt, table->entries, level - 1, iova))
 			return false;
