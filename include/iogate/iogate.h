@@ -7,6 +7,7 @@
 
 #include <iogate/error.h>
 #include <iogate/gather.h>
+#include <iogate/iova.h>
 #include <iogate/pgtable.h>
 #include <iogate/platform.h>
 #include <iogate/tablemem.h>

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One page, where all goes well: the window at hand has a place, or the page lies in a window of the lane's own; an entry takes one store; the gate is open. Everything else is
+ * left to window.h. In a header, because these few instructions are what mapping a page costs.
+ */
+#ifndef IOG_IOVA_WINDOW_PAGE_H
+#define IOG_IOVA_WINDOW_PAGE_H
+
+#include "windows.h"
+
+/**
+ * window_map_page() - iog_window_map() of one page, where all goes well: from the window at hand, with an entry that takes one store.
+ * @iova: bound.
+ * @lane: the caller's lane.
+ * @paddr: the page.
+ * @prot: enum iog_prot.
+ * @limit: the last address that may be used.
+ * @address: result, bytes.
+ *
+ * Return: whether it did; iog_window_map() does it otherwise.
+ */
+IOG_INLINE bool window_map_page(struct iog_iova *iova, iog_lane_t number, iog_paddr_t paddr, uint32_t prot, iog_iova_t limit, iog_iova_t *address)
+{
+	struct iova_window *windows = windows_of(iova);
+	struct window_lane *lane = &windows->lanes[number];
+	struct window *window;
+	uint64_t leaf, bits;
+	iog_entry_t *slot;
+	uint32_t word, bit;
+
+	if (iog_unlikely(prot > 15 || paddr > windows->leaf_paddr_last || limit < windows->last_address))
+		return false;
+	leaf = windows->leaf_bits[prot];
+	if (iog_unlikely(!leaf || !gate_try_plain(&lane->gate)))
+		return false;
+	window = lane->current[0];
+	if (iog_unlikely(!window))
+		goto slowly;
+	word = window->hint;
+	bits = bits_get(&window->available[word]);
+	if (iog_unlikely(!bits))
+		goto slowly;
+	bit = word * 64 + bits_lowest(bits);
+	slot = window->entries + bit;
+	IOG_CLAIM(1, !atomic_load_explicit(slot, memory_order_relaxed) && !(paddr & (windows->pgtable->granule - 1)));
+	bits_put(&window->available[word], bits & (bits - 1));
+	note_used(lane, window);
+	atomic_store_explicit(slot, leaf | paddr >> windows->leaf_shift, memory_order_relaxed);
+	*address = (window->first + bit) << windows->granule_shift;
+	stat_add(&lane->maps, 1);
+	gate_exit_plain(&lane->gate);
+	return true;
+
+slowly:
+	gate_exit_plain(&lane->gate);
+	return false;
+}
+
+/**
+ * window_unmap_page() - iog_window_unmap() of one page, where all goes well: of a window of the lane's own.
+ * @iova: bound.
+ * @lane: the caller's lane.
+ * @address: the page, bytes.
+ *
+ * Return: whether it did; iog_window_unmap() does it otherwise.
+ */
+IOG_INLINE bool window_unmap_page(struct iog_iova *iova, iog_lane_t number, iog_iova_t address)
+{
+	struct iova_window *windows = windows_of(iova);
+	struct window_lane *lane = &windows->lanes[number];
+	uint64_t at = address >> windows->granule_shift;
+	struct window *window = window_at(windows, at);
+	uint32_t bit = (uint32_t)(at & (WINDOW_BITS - 1));
+	iog_entry_t *slot;
+
+	if (iog_unlikely(!window || !windows->leaf_paddr_last || !gate_try_plain(&lane->gate)))
+		return false;
+	slot = window->entries + bit;
+	if (iog_unlikely(atomic_load_explicit(&window->owner, memory_order_relaxed) != number || !window->dirty ||
+		     !atomic_load_explicit(slot, memory_order_relaxed))) {
+		gate_exit_plain(&lane->gate);
+		return false;
+	}
+	atomic_store_explicit(slot, 0, memory_order_relaxed);
+	bits_or(&window->stale[bit / 64], UINT64_C(1) << (bit & 63));
+	stat_add(&lane->unmaps, 1);
+	gate_exit_plain(&lane->gate);
+	return true;
+}
+
+/**
+ * window_clear_page() - iog_window_clear() of one page, where a store is enough.
+ * @iova: bound.
+ * @address: the page, bytes.
+ *
+ * Return: whether it did; iog_window_clear() does it otherwise, or says why not.
+ */
+IOG_INLINE bool window_clear_page(struct iog_iova *iova, iog_iova_t address)
+{
+	struct iova_window *windows = windows_of(iova);
+	uint64_t at = address >> windows->granule_shift;
+	struct window *window = window_at(windows, at);
+	iog_entry_t *slot;
+
+	if (iog_unlikely(!window || !windows->leaf_paddr_last))
+		return false;
+	slot = window->entries + (at & (WINDOW_BITS - 1));
+	if (iog_unlikely(!atomic_load_explicit(slot, memory_order_relaxed)))
+		return false;
+	atomic_store_explicit(slot, 0, memory_order_relaxed);
+	return true;
+}
+
+/**
+ * window_give_page() - the address of a page that window_clear_page() cleared, and hardware has forgotten.
+ * @iova: bound.
+ * @lane: the caller's lane.
+ * @address: the page, bytes.
+ *
+ * Return: 0; -IOG_EINVAL if it is not handed out.
+ */
+IOG_INLINE int window_give_page(struct iog_iova *iova, iog_lane_t number, iog_iova_t address)
+{
+	struct iova_window *windows = windows_of(iova);
+	struct window_lane *lane = &windows->lanes[number];
+	uint64_t at = address >> windows->granule_shift, mask = UINT64_C(1) << (at & 63), bits;
+	struct window *window = window_at(windows, at);
+	uint32_t bit = (uint32_t)(at & (WINDOW_BITS - 1));
+	int error = 0;
+
+	if (iog_likely(windows->gates.plain && gate_try_plain(&lane->gate))) {
+		bits = bits_get(&window->available[bit / 64]) | mask;
+		if (iog_likely(atomic_load_explicit(&window->owner, memory_order_relaxed) == number && !window->full && bits != UINT64_MAX)) {
+			bits_put(&window->available[bit / 64], bits);
+			gate_exit_plain(&lane->gate);
+			goto given;
+		}
+		gate_exit_plain(&lane->gate);
+	}
+	error = iog_window_give(windows, number, window, bit, 1, true);
+given:
+	if (iog_likely(!error))
+		stat_add(&lane->unmaps, 1);
+	return error;
+}
+
+#endif
