@@ -5,6 +5,8 @@
 #ifndef IOGATE_IOGATE_H
 #define IOGATE_IOGATE_H
 
+#include <iogate/dma.h>
+#include <iogate/domain.h>
 #include <iogate/error.h>
 #include <iogate/gather.h>
 #include <iogate/iova.h>
@@ -12,6 +14,7 @@
 #include <iogate/platform.h>
 #include <iogate/tablemem.h>
 #include <iogate/types.h>
+#include <iogate/unit.h>
 #include <iogate/version.h>
 
 #endif

@@ -396,6 +396,40 @@ static void early_reuse_of_address(void **state)
 	kit_destroy(&kit);
 }
 
+/* A page that waits for its invalidation comes back as it was: no violation with IOG_SIM_REVIVAL. With another address or permission, or while it is still mapped, it is. */
+static void revival(void **state)
+{
+	const struct iog_sim_config config = { .flags = IOG_SIM_REVIVAL };
+	struct kit kit;
+
+	(void)state;
+	kit_create(&kit, &kit_vtdss_48, &config);
+	map(&kit, IOVA, PADDR, KIT_RW);
+	unmap(&kit, IOVA);
+	map(&kit, IOVA, PADDR, KIT_RW);
+	kit_lands(&kit, IOVA, KIT_RW, PADDR);
+	/* It waits no more: this invalidation has nothing to end. */
+	kit_invalidate(&kit, IOVA, 4096, true);
+	kit_lands(&kit, IOVA, KIT_RW, PADDR);
+	kit_no_violation(&kit);
+
+	map(&kit, IOVA, PADDR, KIT_RW);
+	kit_violation(&kit, IOG_SIM_EARLY_REUSE, "still mapped");
+	unmap(&kit, IOVA);
+	map(&kit, IOVA, PADDR, IOG_PROT_READ);
+	kit_violation(&kit, IOG_SIM_EARLY_REUSE, "has not completed");
+	unmap(&kit, IOVA);
+	map(&kit, IOVA, OTHER, IOG_PROT_READ);
+	kit_violation(&kit, IOG_SIM_EARLY_REUSE, "has not completed");
+
+	/* What was revived is unmapped as anything else. */
+	unmap(&kit, IOVA);
+	kit_invalidate(&kit, IOVA, 4096, true);
+	kit_faults(&kit, IOVA, IOG_PROT_READ);
+	kit_no_violation(&kit);
+	kit_destroy(&kit);
+}
+
 static void early_reuse_of_memory(void **state)
 {
 	struct kit kit;
@@ -669,6 +703,7 @@ int main(void)
 		cmocka_unit_test(freed_table),
 		cmocka_unit_test(wild_table),
 		cmocka_unit_test(early_reuse_of_address),
+		cmocka_unit_test(revival),
 		cmocka_unit_test(early_reuse_of_memory),
 		cmocka_unit_test(lost_access),
 		cmocka_unit_test(replaced_table),

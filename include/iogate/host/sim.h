@@ -28,6 +28,7 @@ extern "C" {
 
 struct iog_sim;
 struct iog_sim_domain;
+struct iog_unit;
 
 enum iog_sim_violation_kind {
 	IOG_SIM_STALE_ACCESS,   /* landed through an entry that should be gone */
@@ -52,6 +53,11 @@ struct iog_sim_violation {
 enum iog_sim_flags {
 	/* Do not judge: no bookkeeping per page. Caches and counters work as ever. */
 	IOG_SIM_NO_ORACLE = 1 << 0,
+	/*
+	 * A page that waits for its invalidation may be mapped again as it was: same memory, same permission. Stale entries say the same, so it is safe; the policy identity
+	 * does it. Without this flag it is an early reuse, as any other.
+	 */
+	IOG_SIM_REVIVAL = 1 << 1,
 };
 
 /**
@@ -70,6 +76,14 @@ struct iog_sim_config {
 	/* Called for each violation, under the simulator's lock. Default: print to stderr. */
 	void (*violation)(void *ctx, const struct iog_sim_violation *violation);
 	void *violation_ctx;
+	/*
+	 * As an IOMMU that domains are attached to, see iog_sim_unit(): input and output address bits, default 57 and 52; IOG_PGTABLE_* flags that page tables for it
+	 * must have, default none; domain ids, 1 to 2^20 - 1, default 65535.
+	 */
+	uint32_t ias;
+	uint32_t oas;
+	uint32_t pgtable_flags;
+	uint32_t domain_ids;
 };
 
 /**
@@ -237,6 +251,80 @@ IOG_API void iog_sim_note_unmap(struct iog_sim_domain *domain, iog_iova_t iova, 
  * Context: any. Searches the caches.
  */
 IOG_API void iog_sim_note_reuse(struct iog_sim *sim, iog_paddr_t paddr, uint64_t size);
+
+/**
+ * iog_sim_unit() - the simulated IOMMU as domains and devices see it (<iogate/domain.h>).
+ * @sim: the unit. It outlives what is attached to it. Domains that iog_sim_domain_create() is called for must have ids that the library does not give: above domain_ids.
+ *
+ * Context: any.
+ * Return: the same at each call; NULL if there is no memory.
+ */
+IOG_API struct iog_unit *iog_sim_unit(struct iog_sim *sim);
+
+/**
+ * iog_sim_device_translate() - one device access, without data, as the device's domain has it.
+ * @sim: the unit.
+ * @device: the device's id there. One that was never heard of is blocked.
+ * @iova: address; the access does not cross a 4 KiB boundary.
+ * @prot: IOG_PROT_READ, IOG_PROT_WRITE or both.
+ * @paddr: where it went: untranslated in an identity domain. May be NULL.
+ *
+ * Context: any.
+ * Return: as iog_sim_translate().
+ */
+IOG_API int iog_sim_device_translate(struct iog_sim *sim, uint32_t device, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr);
+
+/**
+ * iog_sim_device_dma() - a device reads or writes memory. Each page is subject to the domain that the device is in at that moment.
+ * @sim: the unit.
+ * @device: the device's id there.
+ * @iova: first address, any alignment. Untranslated: memory that the platform has.
+ * @buffer: as for iog_sim_dma().
+ * @size: bytes.
+ * @prot: IOG_PROT_READ (memory to @buffer) or IOG_PROT_WRITE (@buffer to memory).
+ * @done: bytes moved before a fault. May be NULL.
+ *
+ * Context: any.
+ * Return: as iog_sim_dma().
+ */
+IOG_API int iog_sim_device_dma(struct iog_sim *sim, uint32_t device, iog_iova_t iova, void *buffer, size_t size, uint32_t prot, size_t *done);
+
+/**
+ * iog_sim_device_dma_bypass() - the same with an address that the device says is translated already (IOG_DMA_BYPASS).
+ * @sim: the unit.
+ * @device: the device's id there.
+ * @paddr: first address, memory that the platform has.
+ * @buffer: as for iog_sim_dma().
+ * @size: bytes.
+ * @prot: as for iog_sim_device_dma().
+ *
+ * Context: any.
+ * Return: 0; -IOG_EFAULT unless it was granted this, and is in a domain that is not blocked; -IOG_EINVAL.
+ */
+IOG_API int iog_sim_device_dma_bypass(struct iog_sim *sim, uint32_t device, iog_paddr_t paddr, void *buffer, size_t size, uint32_t prot);
+
+/**
+ * iog_sim_device_bypass() - grant or withdraw the right to untranslated accesses.
+ * @sim: the unit.
+ * @device: the device's id there.
+ * @granted: whether.
+ *
+ * Context: any.
+ * Return: 0; -IOG_ENOMEM.
+ */
+IOG_API int iog_sim_device_bypass(struct iog_sim *sim, uint32_t device, bool granted);
+
+/**
+ * iog_sim_device_domain() - the domain that a device is in, for iog_sim_note_map(), iog_sim_note_unmap() and iog_sim_history().
+ * @sim: the unit.
+ * @device: the device's id there.
+ *
+ * The judge knows nothing of what was mapped before the first device of the unit came into the domain, and forgets it when the last one leaves.
+ *
+ * Context: any. The result is valid until the unit leaves the domain.
+ * Return: NULL unless it is in a paging domain.
+ */
+IOG_API struct iog_sim_domain *iog_sim_device_domain(struct iog_sim *sim, uint32_t device);
 
 /**
  * iog_sim_stats() - counters.

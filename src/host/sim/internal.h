@@ -44,6 +44,9 @@ struct iog_sim_domain {
 	struct iog_sim_domain *next;
 };
 
+/* As domains and devices see it. */
+struct sim_unit;
+
 struct iog_sim {
 	/* Alone in its line with what every call touches next. */
 	_Alignas(64) _Atomic uint32_t lock;
@@ -51,6 +54,7 @@ struct iog_sim {
 	_Atomic uintptr_t reporter;
 	uint64_t direct_map_offset; /* constant */
 	bool judging;               /* constant */
+	bool revival;               /* constant: IOG_SIM_REVIVAL */
 
 	struct iog_sim_stats stats;
 	struct caches caches;
@@ -59,6 +63,8 @@ struct iog_sim {
 	struct frame_filter frames;
 	struct history history;
 	struct iog_sim_domain *domains;
+	struct sim_unit *unit; /* NULL until it is asked for */
+	struct iog_sim_config as_unit; /* constant */
 
 	void (*violation)(void *ctx, const struct iog_sim_violation *violation);
 	void *violation_ctx;
@@ -88,5 +94,14 @@ static inline void sim_unlock(struct iog_sim *sim)
 {
 	atomic_store_explicit(&sim->lock, 0, memory_order_release);
 }
+
+/* One access of at most a page, under the lock. Returns whether it landed. */
+bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr);
+
+/* Between memory at @paddr and @buffer, within a page. Under the lock. */
+void iog_sim_move(struct iog_sim *sim, iog_paddr_t paddr, void *buffer, size_t size, uint32_t prot);
+
+/* Free what unit.c has made. */
+void iog_sim_unit_fini(struct iog_sim *sim);
 
 #endif

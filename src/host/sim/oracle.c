@@ -105,7 +105,9 @@ void iog_sim_oracle_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_padd
 			return;
 		}
 		if (*page) {
-			if (!reused++) {
+			bool revived = sim->revival && *page == (paddr | (uint64_t)prot << PAGE_PROT_SHIFT | PAGE_UNMAPPING);
+
+			if (!revived && !reused++) {
 				reused_state = *page;
 				reused_page = first + i;
 			}

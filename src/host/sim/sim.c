@@ -34,6 +34,7 @@ static int cache_create(struct cache *cache, uint32_t entries, uint32_t entries_
 
 static void sim_free(struct iog_sim *sim)
 {
+	iog_sim_unit_fini(sim);
 	iog_sim_cache_fini(&sim->caches.iotlb);
 	for (uint32_t n = 0; n < WALK_CACHE_LEVELS; n++)
 		iog_sim_cache_fini(&sim->caches.walk[n]);
@@ -68,7 +69,7 @@ int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_con
 
 	if (!config)
 		config = &defaults;
-	if (config->flags & ~(uint32_t)IOG_SIM_NO_ORACLE || config->queue_entries > CONFIG_ENTRIES_MAX)
+	if (config->flags & ~(uint32_t)(IOG_SIM_NO_ORACLE | IOG_SIM_REVIVAL) || config->queue_entries > CONFIG_ENTRIES_MAX || config->domain_ids >= CONFIG_ENTRIES_MAX)
 		return -IOG_EINVAL;
 
 	sim = aligned_alloc(_Alignof(struct iog_sim), sizeof(*sim));
@@ -82,6 +83,8 @@ int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_con
 	}
 	sim->direct_map_offset = platform->direct_map_offset;
 	sim->judging = !(config->flags & IOG_SIM_NO_ORACLE);
+	sim->revival = config->flags & IOG_SIM_REVIVAL;
+	sim->as_unit = *config;
 	sim->violation = config->violation;
 	sim->violation_ctx = config->violation_ctx;
 	*result = sim;
@@ -183,8 +186,7 @@ void iog_sim_domain_destroy(struct iog_sim_domain *domain)
 	free(domain);
 }
 
-/* One access of at most a page, under the lock. Returns whether it landed. */
-static bool device_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
+bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
 {
 	struct iog_sim *sim = domain->sim;
 	struct event *event;
@@ -223,7 +225,7 @@ int iog_sim_translate(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t p
 	if (!prot || prot & ~(uint32_t)(IOG_PROT_READ | IOG_PROT_WRITE))
 		return -IOG_EINVAL;
 	sim_lock(domain->sim);
-	landed = device_access(domain, iova, prot, &landed_at);
+	landed = iog_sim_access(domain, iova, prot, &landed_at);
 	sim_unlock(domain->sim);
 	if (!landed)
 		return -IOG_EFAULT;
@@ -267,6 +269,11 @@ static void move_bytes(void *memory, void *buffer, size_t size, bool to_memory)
 	}
 }
 
+void iog_sim_move(struct iog_sim *sim, iog_paddr_t paddr, void *buffer, size_t size, uint32_t prot)
+{
+	move_bytes((void *)(uintptr_t)(paddr + sim->direct_map_offset), buffer, size, prot == IOG_PROT_WRITE);
+}
+
 int iog_sim_dma(struct iog_sim_domain *domain, iog_iova_t iova, void *buffer, size_t size, uint32_t prot, size_t *done)
 {
 	struct iog_sim *sim = domain->sim;
@@ -282,9 +289,8 @@ int iog_sim_dma(struct iog_sim_domain *domain, iog_iova_t iova, void *buffer, si
 		if (part > size - moved)
 			part = size - moved;
 		sim_lock(sim);
-		if (device_access(domain, iova + moved, prot, &paddr))
-			move_bytes((void *)(uintptr_t)(paddr + sim->direct_map_offset), (uint8_t *)buffer + moved, part,
-				   prot == IOG_PROT_WRITE);
+		if (iog_sim_access(domain, iova + moved, prot, &paddr))
+			iog_sim_move(sim, paddr, (uint8_t *)buffer + moved, part, prot);
 		else
 			error = -IOG_EFAULT;
 		sim_unlock(sim);

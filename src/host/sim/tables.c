@@ -181,6 +181,13 @@ static void observe_cache_clean(void *ctx, const void *va, size_t size)
 	host->cache_clean(host->ctx, va, size);
 }
 
+static void observe_cache_flush(void *ctx, const void *va, size_t size)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	host->cache_flush(host->ctx, va, size);
+}
+
 static void observe_dma_wmb(void *ctx)
 {
 	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
@@ -232,6 +239,7 @@ void iog_sim_tables_observe(struct iog_sim *sim, struct iog_platform *platform)
 		.object_alloc = observe_object_alloc,
 		.object_free = observe_object_free,
 		.cache_clean = host->cache_clean ? observe_cache_clean : NULL,
+		.cache_flush = host->cache_flush ? observe_cache_flush : NULL,
 		.dma_wmb = host->dma_wmb ? observe_dma_wmb : NULL,
 		.relax = host->relax ? observe_relax : NULL,
 		.irq_save = host->irq_save ? observe_irq_save : NULL,

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an IOMMU's driver does for domains: the simulated unit implements it, and hardware drivers do.
+ *
+ * A driver embeds struct iog_unit at the start of its own state, fills in @ops and calls iog_unit_init(). A domain that gets its first device behind a unit is added to
+ * it under a number of that unit's (domain ids are the unit's own: 16 bits on VT-d, SMMUv3 and RISC-V), and removed with its last.
+ */
+#ifndef IOGATE_UNIT_H
+#define IOGATE_UNIT_H
+
+#include <stdbool.h>
+
+#include <iogate/gather.h>
+#include <iogate/pgtable.h>
+#include <iogate/types.h>
+#include <iogate/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct iog_device;
+struct iog_platform;
+struct iog_unit;
+
+/* What a device's accesses are subject to. */
+enum iog_domain_type {
+	IOG_DOMAIN_PAGING = 0, /* translated by a page table */
+	IOG_DOMAIN_IDENTITY,   /* not translated: all of memory, unprotected */
+	IOG_DOMAIN_BLOCKED,    /* refused */
+};
+
+/**
+ * struct iog_unit_ops - what a driver implements. Every function may be called from several lanes at once, except where noted, and ends in -IOG_ETIMEDOUT when
+ * hardware does not answer before the driver's deadline.
+ */
+struct iog_unit_ops {
+	/*
+	 * A paging domain will be used under @id. Nothing may be remembered by hardware under that id from before. @root is of the domain's page table.
+	 * Called with the unit's lock held. Returns 0; -IOG_EOPNOTSUPP for a format or width that the unit does not walk; another error.
+	 */
+	int (*domain_add)(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root);
+
+	/* No device uses @id any more: drop what hardware remembers under it. With the unit's lock held. An error keeps the id out of use for ever. */
+	int (*domain_remove)(struct iog_unit *unit, uint32_t id);
+
+	/*
+	 * From the return on, accesses of @device are subject to @type, and for paging to domain @id; what hardware remembers of the device's former state is
+	 * dropped before. There is no moment at which an access would be subject to neither. With the unit's lock held. On error the device is as before.
+	 */
+	int (*device_set)(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id);
+
+	/*
+	 * Make hardware forget what @gather holds (see iog_flush_fn), or with NULL everything of domain @id, and wait for it. Entries stored before are visible
+	 * to the walker: the driver orders them before its doorbell (platform.h, dma_wmb).
+	 */
+	int (*invalidate)(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather);
+};
+
+/**
+ * struct iog_unit - one IOMMU. Members are the library's once iog_unit_init() has returned.
+ */
+struct iog_unit {
+	const struct iog_unit_ops *ops;
+	const struct iog_platform *platform;
+	/* Bits of the input and output addresses that it translates, and IOG_PGTABLE_* flags that page tables for it must have (NONCOHERENT, FLUSH_ON_MAP). */
+	uint32_t ias;
+	uint32_t oas;
+	uint32_t pgtable_flags;
+	/* Numbers [1, domain_ids] may be given to domains. */
+	uint32_t domain_ids;
+
+	uint64_t *ids;              /* a bit per id in use */
+	uint32_t next_id;           /* where the search for a free one begins, so that an id rests before it is used again */
+	uint32_t domains;           /* ids that domains have */
+	uint32_t lost_ids;          /* out of use for ever: domain_remove failed */
+	struct iog_device *devices; /* behind it */
+	volatile char lock[8];      /* opaque; held over the ops that say so, while others spin: they are not called by a context that interrupts another call on its CPU */
+};
+
+/**
+ * iog_unit_init() - make a unit known to the library.
+ * @unit: @ops, @platform and @domain_ids (1 to 2^20 - 1) are filled in; ias, oas and pgtable_flags as far as known.
+ *
+ * Context: any; allocates.
+ * Return: 0; -IOG_EINVAL; -IOG_ENOMEM.
+ */
+IOG_API int iog_unit_init(struct iog_unit *unit);
+
+/**
+ * iog_unit_fini() - the opposite.
+ * @unit: no domain may be on it, and no device behind it.
+ *
+ * Context: any; no other call on it running.
+ * Return: 0; -IOG_EBUSY, with nothing done, while a domain is on it or a device behind it.
+ */
+IOG_API int iog_unit_fini(struct iog_unit *unit);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A domain, a device and a group as this room sees them.
+ *
+ * Locking. A domain's lane state belongs to its lane inside the lane's gate; others close the gate to take over what waits there (iog_domain_trim(), an allocation that would
+ * fail). @attach_lock orders changes of the unit list; readers take none: see iog_domain_invalidate(). @flush_lock is held by the one flush of the whole domain that runs.
+ */
+#ifndef IOG_DMA_DOMAIN_H
+#define IOG_DMA_DOMAIN_H
+
+#include <iogate/domain.h>
+#include <iogate/error.h>
+#include <iogate/gather.h>
+#include <iogate/platform.h>
+
+#include "../core/gate.h"
+#include "../core/lock.h"
+#include "../inval/clock.h"
+#include "policy.h"
+
+/* An address whose entries are gone, and whose invalidation is still to come. */
+struct deferred_entry {
+	iog_iova_t iova;
+	uint64_t size; /* bytes, a multiple of the granule; and in the bits below that, enum deferred_marks */
+};
+
+enum deferred_marks {
+	DEFERRED_QUARANTINED = 1 << 0, /* an invalidation has failed: counted in the domain's @quarantined */
+	DEFERRED_MAPPED = 1 << 1,      /* a part may still be mapped: cleared, and flushed once more, before it is freed */
+	DEFERRED_MARKS = DEFERRED_QUARANTINED | DEFERRED_MAPPED,
+};
+
+struct domain_lane {
+	_Alignas(64) struct gate gate;
+	struct iog_domain *domain;
+	iog_lane_t lane;
+
+	/* Under the gate. Deferred entries, in order; when nr reaches the domain's bound, or one is older than deferred_ms, the domain is flushed. Others may look. */
+	_Atomic uint32_t nr_deferred;
+	uint64_t oldest_ms;  /* by the tick that first saw it; 0: not seen by any */
+	struct deferred_entry *deferred;
+
+	/*
+	 * Runs that this lane has freed lazily (IOG_IOVA_LAZY) since its last flush: counted by the policy, looked at by iog_domain_tick(), cleared by
+	 * iog_domain_flush_lane(). They are bounded as deferred entries are. The lane's own, also outside the gate.
+	 */
+	_Atomic uint32_t nr_lazy;
+
+	/* Odd while the lane is inside iog_domain_invalidate(). Written by the lane only. */
+	_Atomic uint64_t asking;
+
+	/* This lane's counters. */
+	_Atomic uint64_t maps;
+	_Atomic uint64_t unmaps;
+	_Atomic int64_t bytes_mapped;
+	_Atomic uint64_t invalidations;
+	_Atomic uint64_t identity_maps;
+	_Atomic uint64_t fallback_maps;
+
+	/* Under the gate. Its flush function is iog_domain_invalidate() for this domain. */
+	struct iog_gather gather;
+};
+
+/* A unit that devices of the domain are behind. */
+struct domain_unit {
+	_Atomic(struct iog_unit *) unit; /* NULL: free */
+	_Atomic uint32_t id;
+	uint32_t devices; /* under attach_lock */
+};
+
+struct bounce;
+
+struct iog_domain {
+	const struct iog_platform *platform;
+	enum iog_domain_type type;
+	const struct iog_policy *policy;
+	const struct iog_policy *fallback; /* identity policy only */
+	struct iog_pgtable *pgtable;       /* NULL unless paging */
+	struct iog_iova *iova;             /* NULL unless paging and not static 1:1 */
+	bool is_static;                    /* 1:1, mapped once */
+	bool flush_on_map;                 /* IOG_PGTABLE_FLUSH_ON_MAP */
+	_Atomic uint32_t mode;             /* enum iog_inval_mode */
+	uint32_t lanes_count;
+	uint32_t deferred_entries;
+	uint32_t deferred_ms;
+	uint64_t granule;
+	iog_iova_t first;
+	iog_iova_t last;
+	iog_paddr_t identity_last;
+	struct iog_range identity_low;
+	struct domain_lane *lanes;
+	struct gates gates;
+	void *policy_state;
+	_Atomic(struct bounce *) bounce; /* bounce.c; NULL until an untrusted device maps. iog_domain_destroy() calls iog_bounce_fini() */
+
+	/* Flushes of the whole domain. */
+	_Alignas(64) struct flush_clock clock;
+	struct spinlock flush_lock;
+	uint64_t answered; /* under flush_lock: the last flush that ended, and what the units returned */
+	int flush_error;
+	_Atomic uint64_t quarantined;
+	_Atomic uint64_t suspect; /* run.c: the flush that is needed since an unlinking failed */
+
+	struct spinlock attach_lock;
+	uint32_t devices; /* under attach_lock */
+	uint32_t units_max;
+	_Atomic uint32_t units_used; /* no unit is in a place from here on */
+	struct domain_unit units[];
+};
+
+struct iog_group {
+	const struct iog_platform *platform;
+	struct spinlock lock; /* all below, and attach */
+	struct iog_device *devices;
+	struct iog_domain *domain;
+	bool implicit; /* made for one device, goes with it */
+};
+
+struct iog_device {
+	/* Read by every call of the DMA API. Written by attach, which excludes them. */
+	_Atomic(struct iog_domain *) domain;
+	/* The same where a request goes straight to the domain's policy: paging, not static, the device trusted and snooping. NULL otherwise. */
+	_Atomic(struct iog_domain *) plain;
+	uint32_t flags;
+	iog_iova_t limit;      /* the last address it can drive */
+	uint64_t segment_max;
+	uint64_t segment_boundary;
+
+	const struct iog_platform *platform;
+	struct iog_unit *unit;
+	uint32_t id;
+	struct iog_group *group;
+	struct iog_device *next; /* in the group */
+	struct iog_device *unit_next; /* behind the unit, under its lock */
+	/* Under the group's lock: where hardware has it. Not @domain only if a failed attach could not be undone. */
+	struct iog_domain *placed;
+};
+
+/**
+ * iog_domain_invalidate() - an iog_flush_fn: make every unit of the domain forget what the gather holds.
+ * @gather: the gather; NULL for everything.
+ * @ctx: the struct domain_lane.
+ *
+ * Context: the lane; waits for hardware. The entries were cleared before. A full barrier here, and one in attach between adding a unit and letting a device use it, decide
+ * that a unit which is not seen here cannot have cached them; a unit is only let go once no lane is in here that may have seen it (units_settle() in attach.c).
+ * Return: 0, or the first error of a unit, all others having been asked too.
+ */
+int iog_domain_invalidate(const struct iog_gather *gather, void *ctx);
+
+/**
+ * iog_domain_flush_lane() - iog_domain_flush() inside the lane's gate.
+ * @lane: the lane.
+ *
+ * Return: as iog_domain_flush().
+ */
+int iog_domain_flush_lane(struct domain_lane *lane);
+
+/**
+ * iog_domain_defer() - queue a run that was cleared: it is freed after the next flush. Flushes when the bound is reached.
+ * @lane: the lane, its gate entered.
+ * @iova: first address.
+ * @size: bytes.
+ *
+ * Return: 0; what the flush returned: the run stays queued.
+ */
+int iog_domain_defer(struct domain_lane *lane, iog_iova_t iova, uint64_t size);
+
+/**
+ * iog_domain_quarantine() - an invalidation has failed: keep the run until a flush succeeds. If even that cannot be recorded, it is never used again, and counted.
+ * @lane: the lane, its gate entered.
+ * @iova: first address.
+ * @size: bytes.
+ */
+void iog_domain_quarantine(struct domain_lane *lane, iog_iova_t iova, uint64_t size);
+
+/**
+ * iog_domain_quarantine_marked() - the same for a run of which a part may still be mapped: an unmapping broke off.
+ * @lane: the lane, its gate entered.
+ * @iova: first address.
+ * @size: bytes.
+ * @marks: DEFERRED_MAPPED, or 0.
+ */
+void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks);
+
+/**
+ * iog_domain_make_room() - before entries are cleared: see to it that their run can be deferred or quarantined afterwards. Flushes if the queue is full.
+ * @lane: the lane, its gate entered.
+ *
+ * Return: 0: there is room for one run; what the flush returned.
+ */
+int iog_domain_make_room(struct domain_lane *lane);
+
+/**
+ * iog_domain_alloc() - a run of addresses, with the domain's lazy flush: other lanes' deferred entries are taken over before it fails.
+ * @lane: the lane, its gate not entered.
+ * @size: bytes.
+ * @limit: last address.
+ * @iova: result.
+ *
+ * Return: as iog_iova_alloc().
+ */
+int iog_domain_alloc(struct domain_lane *lane, uint64_t size, iog_iova_t limit, iog_iova_t *iova);
+
+/* Release: the domain was made before; pairs with the acquires of the DMA API. */
+static inline void device_point(struct iog_device *device, struct iog_domain *domain)
+{
+	bool plain = domain && domain->type == IOG_DOMAIN_PAGING && !domain->is_static &&
+		     !(device->flags & (uint32_t)(IOG_DEVICE_UNTRUSTED | IOG_DEVICE_NONCOHERENT));
+
+	atomic_store_explicit(&device->domain, domain, memory_order_release);
+	atomic_store_explicit(&device->plain, plain ? domain : NULL, memory_order_release);
+}
+
+static inline uintptr_t domain_lane_enter(struct domain_lane *lane)
+{
+	return gate_enter(&lane->domain->gates, &lane->gate);
+}
+
+static inline void domain_lane_exit(struct domain_lane *lane, uintptr_t flags)
+{
+	gate_exit(&lane->domain->gates, &lane->gate, flags);
+}
+
+#endif

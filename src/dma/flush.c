@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making units forget: what one gather holds, or the whole domain.
+ *
+ * A flush of the whole domain serves all who began to wait before its first command (../inval/clock.h): of several callers one runs it, and those who find theirs answered when
+ * they get the lock go home with that answer, be it an error. What a flush gives back is the caller's own; others find out at their next call that they are covered.
+ *
+ * Locking: flush_lock, held over the wait for hardware, so that one flush runs at a time. Its holder is inside its lane's gate or holds the domain's gates closed; nobody who
+ * holds it waits for a gate.
+ */
+#include "flush.h"
+
+/* The barrier of a lane that goes in: after its entries were cleared, before the places are read; pairs with units_settle() in attach.c. */
+static inline void asking_enter(struct domain_lane *lane)
+{
+	atomic_store_explicit(&lane->asking, atomic_load_explicit(&lane->asking, memory_order_relaxed) + 1, memory_order_relaxed);
+	if (__builtin_expect(lane->domain->platform->lanes_barrier != NULL, 1))
+		atomic_signal_fence(memory_order_seq_cst);
+	else
+		atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Release: the units were asked; pairs with the acquire in units_settle(). */
+static inline void asking_exit(struct domain_lane *lane)
+{
+	atomic_store_explicit(&lane->asking, atomic_load_explicit(&lane->asking, memory_order_relaxed) + 1, memory_order_release);
+}
+
+int iog_domain_invalidate(const struct iog_gather *gather, void *ctx)
+{
+	struct domain_lane *lane = ctx;
+	struct iog_domain *domain = lane->domain;
+	uint32_t used;
+	int error = 0;
+
+	asking_enter(lane);
+	/* Acquire, both: pair with the releases in unit_join(). */
+	used = atomic_load_explicit(&domain->units_used, memory_order_acquire);
+	for (uint32_t n = 0; n < used; n++) {
+		struct iog_unit *unit = atomic_load_explicit(&domain->units[n].unit, memory_order_acquire);
+		int unit_error;
+
+		if (!unit)
+			continue;
+		unit_error = unit->ops->invalidate(unit, atomic_load_explicit(&domain->units[n].id, memory_order_relaxed), gather);
+		if (unit_error && !error)
+			error = unit_error;
+	}
+	asking_exit(lane);
+	if (gather)
+		domain_lane_count(&lane->invalidations);
+	return error;
+}
+
+int iog_domain_flush_units(struct domain_lane *lane)
+{
+	struct iog_domain *domain = lane->domain;
+	uint64_t needed = flush_needed(&domain->clock);
+	int error;
+
+	wait_lock(&domain->flush_lock, domain->platform);
+	if (domain->answered >= needed) {
+		error = flush_covers(&domain->clock, needed) ? 0 : domain->flush_error;
+	} else {
+		uint64_t number = flush_begin(&domain->clock);
+
+		error = iog_domain_invalidate(NULL, lane);
+		domain->answered = number;
+		domain->flush_error = error;
+		if (!error)
+			flush_end(&domain->clock, number);
+	}
+	wait_unlock(&domain->flush_lock);
+	return error;
+}
+
+int iog_domain_flush_lane(struct domain_lane *lane)
+{
+	int error = iog_domain_flush_units(lane);
+
+	if (error)
+		return error;
+	iog_gather_complete(&lane->gather);
+	return iog_domain_flushed(lane);
+}
+
+int iog_domain_flush(struct iog_domain *domain, iog_lane_t number)
+{
+	uintptr_t flags;
+	int error;
+
+	if (number >= domain->lanes_count)
+		return -IOG_EINVAL;
+	if (domain->type != IOG_DOMAIN_PAGING)
+		return 0;
+	flags = domain_lane_enter(&domain->lanes[number]);
+	error = iog_domain_flush_lane(&domain->lanes[number]);
+	domain_lane_exit(&domain->lanes[number], flags);
+	return error;
+}
+
+int iog_domain_tick(struct iog_domain *domain, iog_lane_t number, uint64_t now_ms)
+{
+	struct domain_lane *lane;
+	uintptr_t flags;
+	int error = 0;
+
+	if (number >= domain->lanes_count)
+		return -IOG_EINVAL;
+	if (domain->type != IOG_DOMAIN_PAGING)
+		return 0;
+	lane = &domain->lanes[number];
+	flags = domain_lane_enter(lane);
+	if (atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed) || atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed)) {
+		if (!lane->oldest_ms)
+			lane->oldest_ms = now_ms ? now_ms : 1;
+		else if (now_ms - lane->oldest_ms >= domain->deferred_ms)
+			error = iog_domain_flush_lane(lane);
+	}
+	domain_lane_exit(lane, flags);
+	return error;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One buffer: map, unmap, and the same for registers of other devices.
+ *
+ * iog_dma_map() and iog_dma_unmap() themselves serve the plain request (translated, trusted, snooping device) with a few compares and one call of the policy. All others go to a
+ * function of their own, which checks everything again in the order that the errors are documented in.
+ */
+#include "bounce.h"
+#include "flush.h"
+#include "map.h"
+
+/* What makes a request not plain, beside the device (struct iog_device, @plain). */
+#define ATTRS_SPECIAL (~(uint32_t)(IOG_DMA_SKIP_SYNC | IOG_DMA_NO_SNOOP))
+
+int iog_dma_route(const struct iog_device *device, iog_lane_t lane, uint32_t attrs, struct iog_domain **result)
+{
+	struct iog_domain *domain = dma_domain(device);
+
+	if (attrs & ~DMA_ATTRS)
+		return -IOG_EINVAL;
+	if (attrs & IOG_DMA_BYPASS && !(device->flags & IOG_DEVICE_BYPASS))
+		return -IOG_EPERM;
+	if (!domain)
+		return -IOG_ENOENT;
+	if (lane >= domain->lanes_count)
+		return -IOG_EINVAL;
+	if (domain->type == IOG_DOMAIN_BLOCKED)
+		return -IOG_EFAULT;
+	*result = domain;
+	return attrs & IOG_DMA_BYPASS || domain->type == IOG_DOMAIN_IDENTITY || domain->is_static ? DMA_DIRECT : DMA_TRANSLATED;
+}
+
+int iog_dma_put_run(struct domain_lane *lane, iog_iova_t iova, uint64_t size, int cleared)
+{
+	uintptr_t flags;
+
+	if (!cleared)
+		return lane->domain->policy->free(lane, iova, size);
+	flags = domain_lane_enter(lane);
+	/* It may have broken off on the way. */
+	iog_domain_quarantine_marked(lane, iova, size, DEFERRED_MAPPED);
+	domain_lane_exit(lane, flags);
+	return cleared;
+}
+
+int iog_dma_map_error(const struct iog_domain *domain, iog_paddr_t paddr, uint64_t size, int error)
+{
+	struct iog_pgtable_root root;
+
+	if (error != -IOG_ENOSPC && error != -IOG_ENOMEM)
+		return error;
+	iog_pgtable_root(domain->pgtable, &root);
+	return root.oas < 64 && (paddr + (size - 1)) >> root.oas ? -IOG_ERANGE : error;
+}
+
+/* Translated, and the pages as they are. */
+static inline __attribute__((always_inline)) int map_pages(struct domain_lane *lane, const struct iog_device *device, iog_paddr_t paddr, uint64_t size, uint32_t prot, iog_iova_t *iova)
+{
+	const struct iog_domain *domain = lane->domain;
+	uint64_t offset = paddr & (domain->granule - 1);
+	iog_iova_t at;
+	int error;
+
+	error = domain->policy->map(lane, paddr - offset, dma_pages(paddr, size, domain->granule), prot, device->limit, &at);
+	if (dma_unlikely(error))
+		return iog_dma_map_error(domain, paddr, size, error);
+	dma_count_map(lane, size);
+	*iova = at + offset;
+	return 0;
+}
+
+static inline __attribute__((always_inline)) int unmap_pages(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
+{
+	const struct iog_domain *domain = lane->domain;
+	uint64_t offset = iova & (domain->granule - 1);
+	int error = domain->policy->unmap(lane, iova - offset, dma_pages(iova, size, domain->granule));
+
+	if (dma_unlikely(dma_refused(error)))
+		return error == -IOG_ERANGE ? -IOG_EINVAL : error;
+	dma_count_unmap(lane, size);
+	return error;
+}
+
+/* Every other case of map, and all errors. @resource: not memory. */
+static int __attribute__((noinline, cold)) map_special(struct iog_device *device, iog_lane_t lane_number, iog_paddr_t paddr, uint64_t size,
+						      enum iog_dma_dir dir, uint32_t attrs, bool resource, iog_iova_t *iova)
+{
+	struct iog_domain *domain;
+	struct domain_lane *lane;
+	int error, way;
+
+	if (!size || !dma_dir_known(dir))
+		return -IOG_EINVAL;
+	way = iog_dma_route(device, lane_number, attrs, &domain);
+	if (way < 0)
+		return way;
+	if (size - 1 > UINT64_MAX - paddr)
+		return -IOG_ERANGE;
+	lane = &domain->lanes[lane_number];
+
+	if (way == DMA_DIRECT) {
+		if (paddr + (size - 1) > device->limit)
+			return -IOG_ERANGE;
+		dma_count_map(lane, size);
+		*iova = paddr;
+	} else {
+		uint32_t prot = dma_prot(dir, attrs);
+
+		if (size > DMA_SIZE_MAX)
+			return -IOG_ERANGE;
+		if (resource || device->flags & IOG_DEVICE_NONCOHERENT)
+			prot &= ~(uint32_t)IOG_PROT_COHERENT;
+		if (device->flags & IOG_DEVICE_UNTRUSTED) {
+			struct iog_sg sg = { .paddr = paddr, .size = size };
+			const struct sg_layout layout = sg_layout_unbounded(domain->granule);
+
+			error = iog_bounce_map(lane, device, &sg, 1, &layout, prot, attrs, !resource, iova);
+			if (!error)
+				dma_count_map(lane, size);
+		} else {
+			error = map_pages(lane, device, paddr, size, prot, iova);
+		}
+		if (error)
+			return error;
+	}
+	if (!resource && !(attrs & IOG_DMA_SKIP_SYNC))
+		iog_dma_clean(device, paddr, size);
+	return 0;
+}
+
+static int __attribute__((noinline, cold)) unmap_special(struct iog_device *device, iog_lane_t lane_number, iog_iova_t iova, uint64_t size,
+							enum iog_dma_dir dir, uint32_t attrs, bool resource)
+{
+	bool discard = !resource && !(attrs & IOG_DMA_SKIP_SYNC) && dir & IOG_DMA_FROM_DEVICE;
+	struct iog_domain *domain;
+	struct domain_lane *lane;
+	int error, way;
+
+	if (!size || !dma_dir_known(dir) || size - 1 > UINT64_MAX - iova)
+		return -IOG_EINVAL;
+	way = iog_dma_route(device, lane_number, attrs, &domain);
+	if (way < 0)
+		return way == -IOG_ENOENT ? way : -IOG_EINVAL;
+	lane = &domain->lanes[lane_number];
+
+	if (way == DMA_DIRECT) {
+		if (iova + (size - 1) > device->limit)
+			return -IOG_EINVAL;
+		if (discard)
+			iog_dma_discard(device, iova, size);
+		dma_count_unmap(lane, size);
+		return 0;
+	}
+	if (size > DMA_SIZE_MAX)
+		return -IOG_EINVAL;
+	if (discard) {
+		error = iog_dma_clean_mapped(device, lane_number, iova, size, true);
+		if (error)
+			return error;
+	}
+	if (!(device->flags & IOG_DEVICE_UNTRUSTED))
+		return unmap_pages(lane, iova, size);
+	error = iog_bounce_unmap(lane, device, iova, size, discard);
+	if (!dma_refused(error))
+		dma_count_unmap(lane, size);
+	return error;
+}
+
+/* The device's domain if nothing has to be looked at but the pages, or NULL. Sizes of 0 and beyond DMA_SIZE_MAX are one compare. */
+static inline struct iog_domain *plain_domain(const struct iog_device *device, iog_lane_t lane, uint64_t address, uint64_t size, enum iog_dma_dir dir,
+					      uint32_t attrs)
+{
+	/* Acquire: as for @domain, see dma_domain(). */
+	struct iog_domain *domain = atomic_load_explicit(&device->plain, memory_order_acquire);
+
+	return domain && !(attrs & ATTRS_SPECIAL) && dma_dir_known(dir) && size - 1 < DMA_SIZE_MAX && address + (size - 1) >= address &&
+			       lane < domain->lanes_count ?
+		       domain :
+		       NULL;
+}
+
+int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova)
+{
+	struct iog_domain *domain = plain_domain(device, lane, paddr, size, dir, attrs);
+
+	if (dma_unlikely(!domain))
+		return map_special(device, lane, paddr, size, dir, attrs, false, iova);
+	return map_pages(&domain->lanes[lane], device, paddr, size, dma_prot(dir, attrs), iova);
+}
+
+int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
+{
+	struct iog_domain *domain = plain_domain(device, lane, iova, size, dir, attrs);
+
+	if (dma_unlikely(!domain))
+		return unmap_special(device, lane, iova, size, dir, attrs, false);
+	return unmap_pages(&domain->lanes[lane], iova, size);
+}
+
+int iog_dma_map_resource(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova)
+{
+	return map_special(device, lane, paddr, size, dir, attrs, true, iova);
+}
+
+int iog_dma_unmap_resource(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
+{
+	return unmap_special(device, lane, iova, size, dir, attrs, true);
+}

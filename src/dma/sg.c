@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scatter lists: one run of addresses for the whole list, one invalidation to take it back.
+ *
+ * Mapping looks at the list twice: once to lay it out (sg.h), so that a malformed one changes nothing, and once to store entries and tell the pairs. Pairs are
+ * written to the list's first members while later ones are still to be read: they are other members of the struct.
+ */
+#include "bounce.h"
+#include "map.h"
+
+/* The (iova, iova_size) pairs of a list in the making. */
+struct pairs {
+	struct iog_sg *sg;
+	uint32_t nr;
+	uint64_t segment_last;
+	uint64_t boundary_last;
+};
+
+/* A segment for the device: joined with the last pair where that ends at its address and the bounds allow. */
+static void pairs_add(struct pairs *pairs, iog_iova_t iova, uint64_t size)
+{
+	struct iog_sg *pair = &pairs->sg[pairs->nr];
+
+	if (pairs->nr) {
+		struct iog_sg *last = pair - 1;
+
+		if (last->iova + last->iova_size == iova && size <= pairs->segment_last && last->iova_size - 1 <= pairs->segment_last - size &&
+		    !sg_crosses(last->iova, iova + (size - 1), pairs->boundary_last)) {
+			last->iova_size += size;
+			return;
+		}
+	}
+	pair->iova = iova;
+	pair->iova_size = size;
+	pairs->nr++;
+}
+
+/* All segments, or the first error. @layout is at the run's end then. */
+static int sg_measure(struct sg_layout *layout, const struct iog_sg *sg, uint32_t n)
+{
+	uint64_t at;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int error = sg_place(layout, sg[i].paddr, sg[i].size, &at);
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Untranslated: each segment where it is. */
+static int map_direct(const struct iog_device *device, struct domain_lane *lane, struct iog_sg *sg, uint32_t n, struct pairs *pairs)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		iog_paddr_t last = sg[i].paddr + (sg[i].size - 1);
+
+		if (!sg[i].size || sg[i].size - 1 > pairs->segment_last)
+			return -IOG_EINVAL;
+		if (last < sg[i].paddr || last > device->limit)
+			return -IOG_ERANGE;
+		if (sg_crosses(sg[i].paddr, last, pairs->boundary_last))
+			return -IOG_EINVAL;
+		bytes += sg[i].size;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		pairs_add(pairs, sg[i].paddr, sg[i].size);
+	dma_count_map(lane, bytes);
+	return 0;
+}
+
+/* Entries for all segments of a run; what is contiguous in memory as in addresses is one call of the policy. */
+static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_t run, const struct iog_sg *sg, uint32_t n, uint32_t prot)
+{
+	const struct iog_domain *domain = lane->domain;
+	uint64_t mask = domain->granule - 1, run_at = 0, size = 0, at = 0;
+	iog_paddr_t paddr = 0;
+	int error;
+
+	for (uint32_t i = 0; i < n; i++) {
+		/* It was laid out before. */
+		(void)sg_place(&layout, sg[i].paddr, sg[i].size, &at);
+		at &= ~mask;
+		if (size && (at != run_at + size || (sg[i].paddr & ~mask) != paddr + size)) {
+			error = domain->policy->fill(lane, run + run_at, paddr, size, prot);
+			if (error)
+				return iog_dma_map_error(domain, paddr, size, error);
+			size = 0;
+		}
+		if (!size) {
+			run_at = at;
+			paddr = sg[i].paddr & ~mask;
+		}
+		size = layout.end - run_at;
+	}
+	error = domain->policy->fill(lane, run + run_at, paddr, size, prot);
+	return error ? iog_dma_map_error(domain, paddr, size, error) : 0;
+}
+
+static int map_run(struct domain_lane *lane, const struct iog_device *device, const struct sg_layout *layout, uint64_t size, const struct iog_sg *sg, uint32_t n,
+		   uint32_t prot, iog_iova_t *run)
+{
+	const struct iog_policy *policy = lane->domain->policy;
+	int error = policy->alloc(lane, size, device->limit, run);
+
+	for (uint32_t i = 0; error && i < n; i++) {
+		int worded = iog_dma_map_error(lane->domain, sg[i].paddr, sg[i].size, error);
+
+		if (worded != error)
+			return worded;
+	}
+	if (error)
+		return error;
+	error = fill_run(lane, *layout, *run, sg, n, prot);
+	/* An error of the unit here keeps the addresses out of use; the caller learns the first one. */
+	if (error)
+		(void)policy->free(lane, *run, size);
+	return error;
+}
+
+/* The pairs. A segment begins where the last one ended only if that was a page boundary. Returns the bytes of the list. */
+static uint64_t tell_pairs(struct pairs *pairs, struct sg_layout layout, iog_iova_t run, const struct iog_sg *sg, uint32_t n)
+{
+	uint64_t bytes = 0, at = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		(void)sg_place(&layout, sg[i].paddr, sg[i].size, &at);
+		pairs_add(pairs, run + at, sg[i].size);
+		bytes += sg[i].size;
+	}
+	return bytes;
+}
+
+int iog_dma_map_sg(struct iog_device *device, iog_lane_t lane_number, struct iog_sg *sg, uint32_t n, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova,
+		   uint32_t *mapped_n)
+{
+	struct pairs pairs = { .sg = sg, .segment_last = device->segment_max - 1, .boundary_last = device->segment_boundary - 1 };
+	struct iog_domain *domain;
+	struct domain_lane *lane;
+	iog_iova_t run;
+	int error, way;
+
+	if (!n || !dma_dir_known(dir))
+		return -IOG_EINVAL;
+	way = iog_dma_route(device, lane_number, attrs, &domain);
+	if (way < 0)
+		return way;
+	lane = &domain->lanes[lane_number];
+
+	if (way == DMA_DIRECT) {
+		error = map_direct(device, lane, sg, n, &pairs);
+		if (error)
+			return error;
+	} else {
+		const struct sg_layout start = sg_layout_of(device, domain->granule);
+		struct sg_layout end = start;
+		uint32_t prot = dma_prot(dir, attrs);
+
+		error = sg_measure(&end, sg, n);
+		if (error)
+			return error;
+		if (device->flags & IOG_DEVICE_NONCOHERENT)
+			prot &= ~(uint32_t)IOG_PROT_COHERENT;
+		if (device->flags & IOG_DEVICE_UNTRUSTED)
+			error = iog_bounce_map(lane, device, sg, n, &start, prot, attrs, true, &run);
+		else
+			error = map_run(lane, device, &start, end.end, sg, n, prot, &run);
+		if (error)
+			return error;
+		dma_count_map(lane, tell_pairs(&pairs, start, run & ~(domain->granule - 1), sg, n));
+	}
+	if (!(attrs & IOG_DMA_SKIP_SYNC) && device->flags & IOG_DEVICE_NONCOHERENT) {
+		for (uint32_t i = 0; i < n; i++)
+			iog_dma_clean(device, sg[i].paddr, sg[i].size);
+	}
+	if (iova)
+		*iova = sg[0].iova;
+	*mapped_n = pairs.nr;
+	return 0;
+}
+
+int iog_dma_unmap_sg(struct iog_device *device, iog_lane_t lane_number, struct iog_sg *sg, uint32_t n, enum iog_dma_dir dir, uint32_t attrs)
+{
+	bool discard = !(attrs & IOG_DMA_SKIP_SYNC) && dir & IOG_DMA_FROM_DEVICE;
+	struct iog_domain *domain;
+	struct domain_lane *lane;
+	uint64_t bytes = 0;
+	int error = 0, way;
+
+	if (!n || !dma_dir_known(dir))
+		return -IOG_EINVAL;
+	way = iog_dma_route(device, lane_number, attrs, &domain);
+	if (way < 0)
+		return way == -IOG_ENOENT ? way : -IOG_EINVAL;
+	if (!sg[0].iova_size)
+		return -IOG_ENOENT;
+	lane = &domain->lanes[lane_number];
+
+	for (uint32_t i = 0; i < n; i++)
+		bytes += sg[i].size;
+	if (discard && device->flags & IOG_DEVICE_NONCOHERENT) {
+		for (uint32_t i = 0; i < n; i++)
+			iog_dma_discard(device, sg[i].paddr, sg[i].size);
+	}
+	if (way == DMA_DIRECT) {
+		dma_count_unmap(lane, bytes);
+	} else {
+		struct sg_layout layout = sg_layout_of(device, domain->granule);
+		uint64_t mask = domain->granule - 1;
+		iog_iova_t run;
+
+		if (sg_measure(&layout, sg, n) || (sg[0].iova & mask) != (sg[0].paddr & mask))
+			return -IOG_EINVAL;
+		run = sg[0].iova & ~mask;
+		if (device->flags & IOG_DEVICE_UNTRUSTED) {
+			error = iog_bounce_unmap(lane, device, run, layout.end, discard);
+		} else {
+			error = domain->policy->free(lane, run, layout.end);
+		}
+		if (dma_refused(error))
+			return error;
+		dma_count_unmap(lane, bytes);
+	}
+	/* A second unmapping of the list finds that it is not mapped. */
+	sg[0].iova_size = 0;
+	return error;
+}
