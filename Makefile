@@ -36,7 +36,7 @@ check:
 	@scripts/setup check
 	@test -e $(BUILD)/build.ninja || $(setup) -Dtests=enabled
 	@meson configure $(BUILD) -Dtests=enabled -Dtools=enabled
-	@scripts/check $(BUILD) --no-suite model-large --no-suite mutants
+	@scripts/check $(BUILD) --no-suite model-large --no-suite mutants --no-suite traces-all
 
 bench: all
 	$(BUILD)/iogate bench $(BENCH)

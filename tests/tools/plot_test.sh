@@ -45,9 +45,9 @@ whole() {
 import json, struct, sys, xml.etree.ElementTree as tree
 out, where, page_format = sys.argv[1:4]
 rows = [line.rstrip('\n').split('\t') for line in open(where + '/bench.tsv')]
-assert rows[0] == ['case', 'baseline', 'runs', 'min_ns', 'median_ns', 'max_ns'], rows
-assert [row[:3] for row in rows[1:]] == [['pt_lookup_1m', 'pt_lookup_1m_none', '1'], ['pt_lookup_1m_none', '', '1']], rows
-assert all(0 < float(row[3]) <= float(row[4]) <= float(row[5]) for row in rows[1:]), rows
+assert rows[0] == ['case', 'baseline', 'unit', 'runs', 'min', 'median', 'max'], rows
+assert [row[:4] for row in rows[1:]] == [['pt_lookup_1m', 'pt_lookup_1m_none', 'ns', '1'], ['pt_lookup_1m_none', '', 'ns', '1']], rows
+assert all(0 < float(row[4]) <= float(row[5]) <= float(row[6]) for row in rows[1:]), rows
 png = open(where + '/bench.png', 'rb').read()
 width, height = struct.unpack('>II', png[16:24])
 assert png[:8] == b'\x89PNG\r\n\x1a\n' and png[-8:-4] == b'IEND' and width > 1000 and height > 200, (width, height)
@@ -55,13 +55,13 @@ svg = tree.parse(where + '/bench.svg').getroot()
 texts = [''.join(element.itertext()).strip() for element in svg.iter('{http://www.w3.org/2000/svg}text')]
 figures = [float(text) for text in texts if '.' in text and text.replace('.', '').isdigit()]
 for row in rows[1:]:
-    assert row[0] in texts and any(abs(figure - float(row[4])) < 0.06 for figure in figures), texts
+    assert row[0] in texts and any(abs(figure - float(row[5])) < 0.06 for figure in figures), texts
 assert any('0.' in text and page_format in text and '1 run of each' in text for text in texts), texts
 markup = open(where + '/bench.svg').read()
 assert markup.count('47, 111, 159') >= 2 and markup.count('201, 178, 124') >= 2, 'two colours, in a bar and in the legend'
 if len(sys.argv) > 4:
     cases = json.load(open(out))['cases']
-    assert [(case['name'], '%.3f' % case['median']) for case in cases] == [(row[0], row[4]) for row in rows[1:]], cases
+    assert [(case['name'], '%.3f' % case['median']) for case in cases] == [(row[0], row[5]) for row in rows[1:]], cases
 END
 }
 
@@ -75,6 +75,9 @@ plot 0 '^{' --json --format x86_64 --plot "$directory" pt_lookup_1m
 whole "$directory" x86_64 json
 checks=$((checks + 1))
 cmp -s "$directory/bench.svg" "$work/before.svg" && fail 'an old chart was not replaced'
+
+# Counts are no bars.
+plot 1 'nothing to draw' --plot "$work/counts" pool_flushes
 
 plot 2 'wants a value' --plot
 plot 2 'name of a directory' --plot ''

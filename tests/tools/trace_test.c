@@ -89,6 +89,36 @@ static void test_line_spellings(void **state)
 	assert_event(PREFIX "map: IOMMU: iova=0xfffffffffffff000 - 0x0000000000000000 paddr=0x0 size=4096", TRACE_MAP, 0xfffffffffffff000, 0, 4096);
 }
 
+static void assert_head(const char *head, uint32_t cpu, uint64_t ns)
+{
+	struct trace_event event;
+	struct problem problem;
+	char line[256];
+
+	snprintf(line, sizeof(line), "%smap: IOMMU: iova=0x1000 - 0x2000 paddr=0x0 size=4096", head);
+	assert_int_equal(parse(line, &event, &problem), TRACEPOINT_EVENT);
+	assert_int_equal(event.cpu, cpu);
+	assert_int_equal(event.ns, ns);
+}
+
+/* CPU and time. */
+static void test_line_head(void **state)
+{
+	(void)state;
+	assert_head(PREFIX, 2, 7593994000);
+	assert_head("          <idle>-0       [001] ..s1.     7.595476: ", 1, 7595476000);
+	assert_head("iow 196 [012]    14.7:   iommu:", 12, 14700000000);
+	assert_head("x-1 [127] 3.123456789: ", 127, 3123456789);
+	assert_head("task [9]-1 [003] ..... 1.000001: ", 3, 1000001000);
+	assert_head("a[5 b]-1 [004] d.... 20: ", 4, 20000000000);
+	/* Lines that do not say. */
+	assert_head("", 0, 0);
+	assert_head("task-1 ", 0, 0);
+	assert_head("task-1 [] : ", 0, 0);
+	assert_head("5.0: ", 0, 5000000000);
+	assert_head("[003] ", 3, 0);
+}
+
 static void test_line_other(void **state)
 {
 	struct trace_event event;
@@ -432,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line_spellings),
+		cmocka_unit_test(test_line_head),
 		cmocka_unit_test(test_line_other),
 		cmocka_unit_test(test_line_malformed),
 		cmocka_unit_test(test_sizes),

@@ -13,10 +13,6 @@
 #include "memory.h"
 #include "size.h"
 
-/* Address bits: what iogate takes when none are asked for. */
-#define FORMAT_IAS 48
-#define FORMAT_OAS 52
-
 static const struct {
 	const char *name;
 	enum iog_reclaim reclaim;

@@ -18,8 +18,14 @@
 
 #include "message.h"
 
+/* Address bits: what iogate takes when none are asked for. */
+#define FORMAT_IAS 48
+#define FORMAT_OAS 52
+
 /* Unmaps that a deferred flush waits for. */
 #define DEFERRED_BATCH 256
+/* And how long at most. */
+#define DEFERRED_MS 10
 
 struct engine_config {
 	const char *format;

@@ -92,6 +92,14 @@ void json_append(json_t *array, json_t *value)
 		json_checked(NULL);
 }
 
+void json_put_end(json_t *report, uint64_t seed, bool partial, const char *error)
+{
+	json_put_number(report, "seed", seed);
+	json_put_bool(report, "partial", partial || error);
+	if (error)
+		json_put_string(report, "error", error);
+}
+
 int json_print(json_t *report)
 {
 	int ret = json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));

@@ -23,6 +23,9 @@ void json_put_string(json_t *object, const char *key, const char *value);
 void json_append(json_t *array, json_t *value);
 json_t *json_checked(json_t *value);
 
+/* What every report says of its run. @error: what kept it from being complete, or NULL; it is partial then, too. */
+void json_put_end(json_t *report, uint64_t seed, bool partial, const char *error);
+
 /* Print a report on stdout and let go of it. Returns 0, or -1 with a message when stdout takes no more. */
 int json_print(json_t *report);
 

@@ -17,14 +17,14 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{ "stress", command_stress, "map and unmap through a whole address space, checked by a simulated device" },
-	{ "replay", command_replay, "run the iommu:map and iommu:unmap events of a real Linux kernel" },
+	{ "replay", command_replay, "run the iommu:map and iommu:unmap events of a real Linux kernel, under any policy" },
 	{ "bench", command_bench, "what single operations cost, each against a baseline" },
 };
 
 static void print_help(FILE *stream)
 {
 	fputs("Usage: iogate COMMAND [OPTION...]\n"
-	      "I/O page tables that give their memory back.\n\n", stream);
+	      "I/O memory management: page tables, address allocators, the DMA API; run, judged and measured.\n\n", stream);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
 	fputs("\niogate COMMAND --help says more; iogate --version which one this is.\n"

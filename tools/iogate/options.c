@@ -5,8 +5,8 @@
 #include "options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@
 #include "message.h"
 #include "size.h"
 
-int option_bad(int option, char **argv)
+/* What getopt_long() found wrong. */
+static int option_bad(int option, char **argv)
 {
 	bool is_long = optind > 0 && !strncmp(argv[optind - 1], "--", 2);
 	char name[3] = { '-', (char)optopt, 0 };
@@ -53,7 +54,8 @@ int option_number(const char *option, const char *text, uint64_t least, uint64_t
 	return 0;
 }
 
-int option_seed(const char *text, uint64_t *seed)
+/* Any 64-bit number, decimal or 0x. */
+static int option_seed(const char *text, uint64_t *seed)
 {
 	uint64_t value;
 	char *end;
@@ -66,7 +68,7 @@ int option_seed(const char *text, uint64_t *seed)
 	return 0;
 }
 
-int option_format(const char *text, const char **format)
+static int option_format(const char *text, const char **format)
 {
 	if (!format_known(text))
 		return usage_error("--format %s: there is no such page-table format in this version; there is %s", text, format_names());
@@ -74,7 +76,7 @@ int option_format(const char *text, const char **format)
 	return 0;
 }
 
-int option_reclaim(const char *text, enum iog_reclaim *reclaim)
+static int option_reclaim(const char *text, enum iog_reclaim *reclaim)
 {
 	if (reclaim_parse(text, reclaim))
 		return usage_error("--reclaim %s: none, rwlock or counted is wanted", text);
@@ -88,5 +90,47 @@ int option_inval(const char *option, const char *text, bool *deferred)
 	if (strcmp(text, "strict") && strcmp(text, "deferred"))
 		return usage_error("%s %s: strict or deferred is wanted", option, text);
 	*deferred = !strcmp(text, "deferred");
+	return 0;
+}
+
+/* Returns 0; EXIT_USAGE; or 1 for an option that is not common. */
+static int take_common(int option, char **argv, struct common_options *common)
+{
+	switch (option) {
+	case OPTION_FORMAT:
+		return option_format(optarg, &common->format);
+	case OPTION_RECLAIM:
+		return option_reclaim(optarg, &common->reclaim);
+	case OPTION_MEMORY_LIMIT:
+		return option_size("--memory-limit", optarg, 1, &common->memory_limit);
+	case OPTION_SEED:
+		return option_seed(optarg, &common->seed);
+	case OPTION_JSON:
+		common->json = true;
+		return 0;
+	case '?':
+	case ':':
+		return option_bad(option, argv);
+	default:
+		return 1;
+	}
+}
+
+int options_parse(int argc, char **argv, const struct option_syntax *syntax, struct common_options *common, void *request)
+{
+	int option, ret;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, syntax->letters, syntax->options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(syntax->help, stdout);
+			return -1;
+		}
+		ret = take_common(option, argv, common);
+		if (ret == 1)
+			ret = syntax->take(option, request);
+		if (ret)
+			return ret;
+	}
 	return 0;
 }

@@ -157,12 +157,13 @@ static int write_figures(const struct plot *plot, const struct bench_result *res
 		close(fd);
 		return file_finish(plot, name, ret, problem);
 	}
-	fputs("case\tbaseline\truns\tmin_ns\tmedian_ns\tmax_ns\n", stream);
+	fputs("case\tbaseline\tunit\truns\tmin\tmedian\tmax\n", stream);
 	for (uint32_t i = 0; i < nr_results; i++) {
 		result = &results[i];
-		fprintf(stream, "%s\t%s\t%" PRIu32, result->bench_case->name, result->bench_case->baseline ? result->bench_case->baseline : "", result->runs);
-		if (result->runs)
-			fprintf(stream, "\t%.3f\t%.3f\t%.3f\n", result->ns[0], bench_median(result), result->ns[result->runs - 1]);
+		fprintf(stream, "%s\t%s\t%s\t%" PRIu32, result->bench_case->name, result->bench_case->baseline ? result->bench_case->baseline : "",
+			bench_unit(result->bench_case), result->runs);
+		if (result->count)
+			fprintf(stream, "\t%.3f\t%.3f\t%.3f\n", bench_min(result), bench_median(result), bench_max(result));
 		else
 			fputs("\t\t\t\n", stream);
 	}
@@ -171,6 +172,12 @@ static int write_figures(const struct plot *plot, const struct bench_result *res
 	if (fclose(stream) && !ret)
 		ret = file_failed(plot, "write", name, problem);
 	return file_finish(plot, name, ret, problem);
+}
+
+/* Counts and rates have no place on an axis of times. */
+static bool is_drawn(const struct bench_result *result)
+{
+	return result->count && bench_is_time(result->bench_case);
 }
 
 /* What is drawn: how many bars, how long they are, and the longest name before them. */
@@ -191,14 +198,14 @@ static struct extent measure(const struct bench_result *results, uint32_t nr_res
 
 	for (uint32_t i = 0; i < nr_results; i++) {
 		result = &results[i];
-		if (!result->runs)
+		if (!is_drawn(result))
 			continue;
 		extent.bars++;
 		extent.runs = result->runs > extent.runs ? result->runs : extent.runs;
 		name = strlen(result->bench_case->name);
 		extent.name = name > extent.name ? name : extent.name;
-		least = result->ns[0];
-		most = result->ns[result->runs - 1];
+		least = bench_min(result);
+		most = bench_max(result);
 		/* A picosecond is nothing that a call could take; a clock that stands still gives 0, which no logarithm has. */
 		while (extent.left >= least && extent.left > 0.001)
 			extent.left /= 10;
@@ -218,11 +225,11 @@ static void print_figures(FILE *stream, const struct bench_result *results, uint
 	fputs("$cases << END\n", stream);
 	for (uint32_t i = 0; i < nr_results; i++) {
 		result = &results[i];
-		if (!result->runs)
+		if (!is_drawn(result))
 			continue;
 		median = bench_median(result);
-		least = result->ns[0];
-		most = result->ns[result->runs - 1];
+		least = bench_min(result);
+		most = bench_max(result);
 		fprintf(stream, "%s %.6f %.6f %.6f %d %.*f\n", result->bench_case->name, least > left ? least : left, median > left ? median : left,
 			most > left ? most : left, !result->bench_case->baseline, median < 10 ? 2 : median < 1000 ? 1 : 0, median);
 	}

@@ -4,7 +4,6 @@
  */
 #include "replay.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,20 +16,26 @@
 #include "memory.h"
 #include "message.h"
 #include "options.h"
+#include "policy.h"
 #include "progress.h"
 
-#define POLICIES_MAX 8
+#define POLICIES_MAX 12
 
 static const char help[] =
 	"Usage: iogate replay [OPTION...] TRACE...\n"
-	"Run the iommu:map and iommu:unmap events of a Linux kernel on this library, at the recorded\n"
-	"addresses, with a simulated device that uses each mapping and judges it. Each TRACE begins with\n"
-	"an empty address space. It is what /sys/kernel/tracing/trace, \"trace-cmd report\" or \"perf script\"\n"
-	"print, plain or compressed (gzip, xz, zstd, bzip2, lz4); - is stdin.\n"
+	"Run the iommu:map and iommu:unmap events of a Linux kernel on this library, with a simulated device\n"
+	"that uses each mapping and judges it. Each TRACE begins with an empty address space. It is what\n"
+	"/sys/kernel/tracing/trace, \"trace-cmd report\" or \"perf script\" print, plain or compressed (gzip,\n"
+	"xz, zstd, bzip2, lz4); - is stdin.\n"
 	"\n"
-	"      --mode recorded      the recorded addresses (recorded)\n"
-	"      --policy NAME        recorded, recorded+strict, recorded+deferred; may be repeated, to\n"
-	"                           compare (recorded+strict)\n"
+	"      --mode MODE          recorded: the recorded addresses, on page tables alone; dma: calls of the\n"
+	"                           DMA API, which finds addresses itself (recorded)\n"
+	"      --policy NAME        how addresses are found, and when hardware is made to forget; may be\n"
+	"                           repeated, to compare. recorded; with --mode dma also tree, magazine,\n"
+	"                           pooled, identity, window. Each with +strict or +deferred, which is\n"
+	"                           strict if left out (recorded; with --mode dma window)\n"
+	"      --threads N          with --mode dma: N lanes, each a thread, which events fall to by their\n"
+	"                           CPU (1)\n"
 	"      --format NAME        page-table format: vtdss, x86_64 (vtdss)\n"
 	"      --reclaim SCHEME     empty tables: counted, rwlock, none (counted)\n"
 	"      --skip-bad           leave events out that are malformed or contradict the trace, and\n"
@@ -40,19 +45,28 @@ static const char help[] =
 	"      --json               one JSON object on stdout\n"
 	"  -h, --help\n"
 	"\n"
-	"Exit: 0 done, 1 violations found, an error in a trace, or the run ended early, 2 usage.\n"
+	"Exit: 0 done, 1 violations found or something not given back, an error in a trace, or the run ended\n"
+	"early, 2 usage.\n"
 	"\n"
-	"Example: record on this machine, as root, then compare two modes of invalidation:\n"
+	"Examples: record on this machine, as root; compare two modes of invalidation at the recorded\n"
+	"addresses; compare allocators, each with four lanes:\n"
 	"  echo 1 > /sys/kernel/tracing/events/iommu/enable; sleep 10\n"
 	"  gzip < /sys/kernel/tracing/trace > my.trace.gz\n"
-	"  iogate replay --skip-bad --policy recorded+strict --policy recorded+deferred my.trace.gz\n";
+	"  iogate replay --skip-bad --policy recorded+strict --policy recorded+deferred my.trace.gz\n"
+	"  iogate replay --skip-bad --mode dma --threads 4 --policy window+deferred --policy tree+deferred my.trace.gz\n";
+
+struct policy {
+	const char *name; /* NULL: the recorded addresses */
+	bool deferred;
+};
 
 struct request {
 	struct replay_config config;
-	bool deferred[POLICIES_MAX];
+	bool dma;
+	struct policy policies[POLICIES_MAX];
 	uint32_t nr_policies;
+	struct common_options common;
 	bool skip_bad;
-	bool json;
 };
 
 /* What has been read and run so far. */
@@ -67,95 +81,107 @@ struct account {
 };
 
 enum {
-	OPTION_MODE = 256,
+	OPTION_MODE = OPTION_OWN,
 	OPTION_POLICY,
-	OPTION_FORMAT,
-	OPTION_RECLAIM,
 	OPTION_SKIP_BAD,
 	OPTION_THREADS,
-	OPTION_MEMORY_LIMIT,
-	OPTION_SEED,
-	OPTION_JSON,
 };
 
 static const struct option long_options[] = {
 	{ "mode", required_argument, NULL, OPTION_MODE },
 	{ "policy", required_argument, NULL, OPTION_POLICY },
-	{ "format", required_argument, NULL, OPTION_FORMAT },
-	{ "reclaim", required_argument, NULL, OPTION_RECLAIM },
 	{ "skip-bad", no_argument, NULL, OPTION_SKIP_BAD },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
-	{ "memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT },
-	{ "seed", required_argument, NULL, OPTION_SEED },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
+	OPTIONS_TABLES,
+	OPTIONS_COMMON,
 };
 
+/* NAME or NAME+MODE. */
 static int parse_policy(const char *text, struct request *request)
 {
+	static const char *const names[] = { "recorded", "tree", "magazine", "pooled", "identity", "window" };
+	struct policy *policy = &request->policies[request->nr_policies];
+	size_t length = strcspn(text, "+");
+
 	if (request->nr_policies == POLICIES_MAX)
 		return usage_error("--policy %s: at most %d policies in one call", text, POLICIES_MAX);
-	if (strcmp(text, "recorded") && strcmp(text, "recorded+strict") && strcmp(text, "recorded+deferred"))
-		return usage_error("--policy %s: not in this version; there is recorded+strict, recorded+deferred, and recorded for the former", text);
-	request->deferred[request->nr_policies++] = !strcmp(text, "recorded+deferred");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) != length || strncmp(names[i], text, length))
+			continue;
+		policy->name = i ? names[i] : NULL;
+		request->nr_policies++;
+		return text[length] ? option_inval("--policy", text + length + 1, &policy->deferred) : 0;
+	}
+	return usage_error("--policy %s: not in this version; there is recorded, %s, each with +strict or +deferred", text, policy_names());
+}
+
+static int parse_mode(const char *text, struct request *request)
+{
+	if (strcmp(text, "recorded") && strcmp(text, "dma"))
+		return usage_error("--mode %s: recorded or dma is wanted", text);
+	request->dma = !strcmp(text, "dma");
 	return 0;
 }
 
-static int parse_option(int option, char **argv, struct request *request)
+static int parse_threads(const char *text, struct request *request)
 {
 	uint64_t number;
+	int ret = option_number("--threads", text, 1, REPLAY_THREADS_MAX, &number);
+
+	request->config.threads = ret ? 1 : (uint32_t)number;
+	return ret;
+}
+
+static int take_option(int option, void *ctx)
+{
+	struct request *request = ctx;
 
 	switch (option) {
 	case OPTION_MODE:
-		if (strcmp(optarg, "recorded"))
-			return usage_error("--mode %s: not in this version; there is recorded", optarg);
-		return 0;
+		return parse_mode(optarg, request);
 	case OPTION_POLICY:
 		return parse_policy(optarg, request);
-	case OPTION_FORMAT:
-		return option_format(optarg, &request->config.format);
-	case OPTION_RECLAIM:
-		return option_reclaim(optarg, &request->config.reclaim);
-	case OPTION_SKIP_BAD:
+	case OPTION_THREADS:
+		return parse_threads(optarg, request);
+	default: /* OPTION_SKIP_BAD */
 		request->skip_bad = true;
 		return 0;
-	case OPTION_THREADS:
-		if (option_number("--threads", optarg, 1, UINT32_MAX, &number))
-			return EXIT_USAGE;
-		return number == 1 ? 0 : usage_error("--threads %s: not in this version; events are replayed by one thread", optarg);
-	case OPTION_MEMORY_LIMIT:
-		return option_size("--memory-limit", optarg, 1, &request->config.memory_limit);
-	case OPTION_SEED:
-		return option_seed(optarg, &request->config.seed);
-	case OPTION_JSON:
-		request->json = true;
-		return 0;
-	default:
-		return option_bad(option, argv);
 	}
+}
+
+/* What must hold between the options. */
+static int check_policies(const struct request *request)
+{
+	for (uint32_t i = 0; i < request->nr_policies; i++) {
+		const struct policy *policy = &request->policies[i];
+
+		if (policy->name && !request->dma)
+			return usage_error("--policy %s: finds addresses itself, which wants --mode dma", policy->name);
+	}
+	if (request->config.threads > 1 && !request->dma)
+		return usage_error("--threads %" PRIu32 ": wants --mode dma; at recorded addresses one thread replays", request->config.threads);
+	return 0;
 }
 
 static int parse(int argc, char **argv, struct request *request)
 {
-	int option, ret;
+	static const struct option_syntax syntax = { help, ":h", long_options, take_option };
+	const struct common_options *common = &request->common;
+	int ret;
 
-	*request = (struct request){ .config = { .format = "vtdss", .seed = 1 } };
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return -1;
-		}
-		ret = parse_option(option, argv, request);
-		if (ret)
-			return ret;
-	}
+	*request = (struct request){ .common = { .format = "vtdss", .seed = 1 }, .config = { .threads = 1 } };
+	ret = options_parse(argc, argv, &syntax, &request->common, request);
+	if (ret)
+		return ret;
+	request->config.format = common->format;
+	request->config.reclaim = common->reclaim;
+	request->config.memory_limit = common->memory_limit;
+	request->config.seed = common->seed;
 	if (optind == argc)
 		return usage_error("no trace named");
 	if (!request->nr_policies)
-		request->nr_policies = 1;
-	return 0;
+		request->policies[request->nr_policies++].name = request->dma ? "window" : NULL;
+	return check_policies(request);
 }
 
 static void account_problem(struct account *account, const struct problem *problem)
@@ -200,8 +226,10 @@ static void replay_trace(struct account *account, const char *path)
 		return;
 	account->nr_traces++;
 	for (uint32_t i = 0; i < request->nr_policies && !interrupted(); i++) {
-		config.deferred = request->deferred[i];
-		if (replay_run(trace, &config, &results[done], &problem)) {
+		config.policy = request->policies[i].name;
+		config.deferred = request->policies[i].deferred;
+		config.threads = config.policy ? request->config.threads : 1;
+		if ((config.policy ? replay_dma : replay_run)(trace, &config, &results[done], &problem)) {
 			account_problem(account, &problem);
 			break;
 		}
@@ -214,7 +242,7 @@ static void replay_trace(struct account *account, const char *path)
 		account_problem(account, &problem);
 	}
 	account->nr_results += done;
-	if (!request->json)
+	if (!request->common.json)
 		replay_print_trace(trace, results, done);
 	/* The figures stay for the report; the events are the bulk. */
 	free(trace->events);
@@ -227,9 +255,9 @@ static int account_end(struct account *account)
 
 	for (uint32_t i = 0; i < account->nr_results; i++)
 		found |= account->results[i].partial || account->results[i].violations || account->results[i].stats.sim.unjudged;
-	if (account->request->json)
-		found |= replay_print_json(account->traces, account->nr_traces, account->results, account->nr_results, account->request->config.seed,
-					   account->failed ? account->problem.text : NULL) != 0;
+	if (account->request->common.json)
+		found |= replay_print_json(account->traces, account->nr_traces, account->results, account->nr_results,
+					   account->request->dma ? "dma" : "recorded", account->request->config.seed, account->failed ? account->problem.text : NULL) != 0;
 	for (uint32_t i = 0; i < account->nr_traces; i++)
 		trace_free(&account->traces[i]);
 	free(account->traces);

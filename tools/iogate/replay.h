@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replaying a trace: its maps and unmaps, at the recorded addresses, on this library's page tables, with a simulated device that uses each mapping.
+ * Replaying a trace, with a simulated device that uses each mapping: its maps and unmaps at the recorded addresses, on this library's page tables alone; or as calls of
+ * the DMA API, which finds addresses of its own.
  */
 #ifndef IOGATE_TOOL_REPLAY_H
 #define IOGATE_TOOL_REPLAY_H
@@ -8,16 +9,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <iogate/domain.h>
 #include <iogate/pgtable.h>
 
 #include "engine.h"
 #include "samples.h"
 #include "trace.h"
 
+#define REPLAY_THREADS_MAX 256
+
 struct replay_config {
 	const char *format;
 	enum iog_reclaim reclaim;
+	const char *policy; /* by name, through the DMA API; NULL: the recorded addresses */
 	bool deferred;
+	uint32_t threads; /* recorded addresses: one */
 	uint64_t memory_limit;
 	uint64_t seed;
 };
@@ -32,24 +38,38 @@ struct replay_result {
 	struct percentiles ns_per_map;
 	struct percentiles ns_per_unmap;
 	struct engine_stats stats;
-	uint64_t forced_flushes; /* deferred: flushes that a map had to wait for, because its address was not yet free of the mapping before */
+	uint64_t forced_flushes; /* recorded addresses, deferred: flushes that a map had to wait for, because its address was not yet free of the mapping before */
 	uint64_t failures;       /* as in struct stress_result */
 	uint64_t violations;
 	bool partial;
 	struct problem why;
+
+	/* Through the DMA API. */
+	struct iog_domain_stats domain; /* at the end, when all is unmapped and given back */
+	uint64_t lists;                 /* scatter lists that map events were put together to */
+	uint64_t runs;                  /* reserved runs, because several unmaps undo one map */
+	uint64_t iova_bytes_peak;       /* bookkeeping of the allocator, as seen now and then */
+	uint64_t leaks;                 /* kinds of things that did not come back */
 };
 
-/* Replay @trace, on an address space of its own. Returns 0; or a negative iogate error with @problem set when it could not even begin. */
+/* Replay @trace, in an address space of its own. Returns 0; or a negative iogate error with @problem set when it could not even begin. */
 int replay_run(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem);
+int replay_dma(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem);
 
-/* "recorded+strict" */
+/* "recorded+strict"; valid until the next call. */
 const char *replay_policy(const struct replay_config *config);
+
+/* Say what went wrong at an event, unless enough has been said: @failures of them came before. @error: 0 for an access that landed elsewhere. */
+void replay_describe(const struct trace *trace, const struct trace_event *event, uint64_t failures, const char *what, int error);
+
+/* What follows from the figures: violations, and whether it is partial and why. @limit_reached: memory ran out. */
+void replay_conclude(struct replay_result *result, bool limit_reached);
 
 /* Results of one trace, side by side. */
 void replay_print_trace(const struct trace *trace, const struct replay_result *results, uint32_t nr_results);
 
-/* Everything as JSON. @error: what kept it from being complete, or NULL. Returns 0, or -1 with a message. */
-int replay_print_json(const struct trace *traces, uint32_t nr_traces, const struct replay_result *results, uint32_t nr_results, uint64_t seed,
-		      const char *error);
+/* Everything as JSON. @mode: "recorded" or "dma". @error: what kept it from being complete, or NULL. Returns 0, or -1 with a message. */
+int replay_print_json(const struct trace *traces, uint32_t nr_traces, const struct replay_result *results, uint32_t nr_results, const char *mode,
+		      uint64_t seed, const char *error);
 
 #endif

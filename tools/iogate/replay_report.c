@@ -7,9 +7,46 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include <iogate/error.h>
+
+#include "engine_report.h"
 #include "json.h"
 #include "size.h"
 #include "table.h"
+
+/* Failures that are described; more are only counted. */
+#define DESCRIBED_MAX 8
+
+void replay_describe(const struct trace *trace, const struct trace_event *event, uint64_t failures, const char *what, int error)
+{
+	if (failures < DESCRIBED_MAX)
+		message("%s:%" PRIu32 ": %s 0x%" PRIx64 ", size %" PRIu64 ": %s", trace->name, event->line, what, event->iova, event->size,
+			error ? iog_strerror(error) : "went elsewhere");
+}
+
+const char *replay_policy(const struct replay_config *config)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "%s+%s", config->policy ? config->policy : "recorded", config->deferred ? "deferred" : "strict");
+	return name;
+}
+
+void replay_conclude(struct replay_result *result, bool limit_reached)
+{
+	uint64_t judged = result->stats.sim.violations_total;
+	const struct trace *trace = result->trace;
+	char text[SIZE_TEXT];
+
+	result->violations = judged > result->failures ? judged : result->failures;
+	result->partial = result->events < trace->count;
+	if (limit_reached)
+		problem_set(&result->why, "%s: table memory reached its limit of %s after %" PRIu64 " of %zu events; raise --memory-limit", trace->name,
+			    size_rounded(text, result->stats.memory_limit), result->events, trace->count);
+	else if (result->partial)
+		problem_set(&result->why, "%s: interrupted after %" PRIu64 " of %zu events", trace->name, result->events, trace->count);
+	result->partial |= limit_reached;
+}
 
 static void print_trace_header(const struct trace *trace)
 {
@@ -38,21 +75,37 @@ static void put_percentiles(struct table *table, const char *what, const struct 
 	}
 }
 
+/* What only the DMA API has. */
+static void put_domain(struct table *table, const struct replay_result *result)
+{
+	const struct iog_domain_stats *stats = &result->domain;
+	char text[SIZE_TEXT];
+
+	table_cell(table, "flushes of the whole domain", "%" PRIu64, stats->flushes);
+	table_cell(table, "scatter lists", "%" PRIu64, result->lists);
+	table_cell(table, "address allocations", "%" PRIu64, stats->iova.allocs);
+	table_cell(table, "  beyond the lane's stock", "%" PRIu64, stats->iova.slow_allocs);
+	if (stats->identity_maps)
+		table_cell(table, "mapped 1:1", "%" PRIu64, stats->identity_maps);
+	table_cell(table, "allocator's memory, peak", "%s", size_rounded(text, result->iova_bytes_peak));
+	table_cell(table, "not given back", "%" PRIu64, result->leaks);
+}
+
 static void put_result(struct table *table, const struct replay_result *result)
 {
 	const struct engine_stats *stats = &result->stats;
 	const struct iog_sim_stats *sim = &stats->sim;
 	uint64_t accesses = sim->iotlb_hits + sim->iotlb_misses;
-	char text[SIZE_TEXT];
 
 	table_cell(table, "reclaim", "%s", reclaim_name(result->config.reclaim));
+	if (result->config.policy)
+		table_cell(table, "threads", "%" PRIu32, result->config.threads);
 	put_percentiles(table, "ns per map", &result->ns_per_map);
 	put_percentiles(table, "ns per unmap", &result->ns_per_unmap);
-	table_cell(table, "table memory, peak", "%s", size_rounded(text, stats->table_bytes_peak));
-	table_cell(table, "table memory, end", "%s", size_rounded(text, stats->table_bytes));
-	table_cell(table, "invalidation commands", "%" PRIu64, stats->inval_commands);
-	table_cell(table, "  that drop walk caches", "%" PRIu64, stats->walk_cache_flushes);
-	if (result->config.deferred)
+	engine_report_table(table, stats);
+	if (result->config.policy)
+		put_domain(table, result);
+	else if (result->config.deferred)
 		table_cell(table, "flushes forced by reuse", "%" PRIu64, result->forced_flushes);
 	table_cell(table, "device accesses", "%" PRIu64, accesses);
 	table_cell(table, "IOTLB hits", "%.1f %%", accesses ? 100.0 * (double)sim->iotlb_hits / (double)accesses : 0.0);
@@ -96,14 +149,37 @@ static json_t *percentiles_json(const struct percentiles *percentiles)
 	return object;
 }
 
+static void put_domain_json(json_t *object, const struct replay_result *result)
+{
+	const struct iog_domain_stats *stats = &result->domain;
+	json_t *iova = json_checked(json_object());
+
+	json_put_number(object, "flushes", stats->flushes);
+	json_put_number(object, "lists", result->lists);
+	json_put_number(object, "runs", result->runs);
+	json_put_number(object, "identity_maps", stats->identity_maps);
+	json_put_number(object, "fallback_maps", stats->fallback_maps);
+	json_put_number(object, "quarantined", stats->quarantined);
+	json_put_number(object, "leaks", result->leaks);
+	json_put_number(iova, "allocs", stats->iova.allocs);
+	json_put_number(iova, "slow_allocs", stats->iova.slow_allocs);
+	json_put_number(iova, "flushes", stats->iova.flushes);
+	json_put_number(iova, "reclaims", stats->iova.reclaims);
+	json_put_number(iova, "live_bytes_end", stats->iova.live_bytes);
+	json_put_number(iova, "cached_bytes_end", stats->iova.cached_bytes);
+	json_put_number(iova, "object_bytes_peak", result->iova_bytes_peak);
+	json_put_number(iova, "object_bytes_end", stats->iova.object_bytes);
+	json_put(object, "iova", iova);
+}
+
 static json_t *result_json(const struct replay_result *result)
 {
 	const struct live_figures *live = &result->trace->live;
-	const struct engine_stats *stats = &result->stats;
-	json_t *object = json_checked(json_object()), *iotlb = json_checked(json_object());
+	json_t *object = json_checked(json_object());
 
 	json_put_string(object, "policy", replay_policy(&result->config));
 	json_put_string(object, "trace", result->trace->name);
+	json_put_number(object, "threads", result->config.threads);
 	json_put_string(object, "format", result->config.format);
 	json_put_string(object, "reclaim", reclaim_name(result->config.reclaim));
 	json_put_number(object, "events", result->events);
@@ -117,16 +193,11 @@ static json_t *result_json(const struct replay_result *result)
 	json_put_number(object, "regions_2m", live->regions_2m);
 	json_put(object, "ns_per_map", percentiles_json(&result->ns_per_map));
 	json_put(object, "ns_per_unmap", percentiles_json(&result->ns_per_unmap));
-	json_put_number(object, "table_bytes_peak", stats->table_bytes_peak);
-	json_put_number(object, "table_bytes_end", stats->table_bytes);
-	json_put_number(object, "inval_commands", stats->inval_commands);
-	json_put_number(object, "walk_cache_flushes", stats->walk_cache_flushes);
-	if (result->config.deferred)
+	engine_report_json(object, &result->stats, true);
+	if (result->config.policy)
+		put_domain_json(object, result);
+	else if (result->config.deferred)
 		json_put_number(object, "forced_flushes", result->forced_flushes);
-	json_put_number(iotlb, "hits", stats->sim.iotlb_hits);
-	json_put_number(iotlb, "misses", stats->sim.iotlb_misses);
-	json_put(object, "iotlb", iotlb);
-	json_put_number(object, "walk_reads", stats->sim.walk_reads);
 	json_put_number(object, "violations", result->violations);
 	json_put_bool(object, "partial", result->partial);
 	return object;
@@ -147,11 +218,11 @@ static json_t *trace_json(const struct trace *trace)
 	return object;
 }
 
-int replay_print_json(const struct trace *traces, uint32_t nr_traces, const struct replay_result *results, uint32_t nr_results, uint64_t seed,
-		      const char *error)
+int replay_print_json(const struct trace *traces, uint32_t nr_traces, const struct replay_result *results, uint32_t nr_results, const char *mode,
+		      uint64_t seed, const char *error)
 {
 	json_t *report = json_report("replay"), *policies = json_checked(json_array()), *files = json_checked(json_array());
-	bool partial = error != NULL;
+	bool partial = false;
 
 	for (uint32_t i = 0; i < nr_traces; i++)
 		json_append(files, trace_json(&traces[i]));
@@ -159,12 +230,9 @@ int replay_print_json(const struct trace *traces, uint32_t nr_traces, const stru
 		json_append(policies, result_json(&results[i]));
 		partial |= results[i].partial;
 	}
-	json_put_string(report, "mode", "recorded");
-	json_put_number(report, "seed", seed);
+	json_put_string(report, "mode", mode);
 	json_put_number(report, "clock_ns", samples_clock_cost());
-	json_put_bool(report, "partial", partial);
-	if (error)
-		json_put_string(report, "error", error);
+	json_put_end(report, seed, partial, error);
 	json_put(report, "traces", files);
 	json_put(report, "policies", policies);
 	return json_print(report);

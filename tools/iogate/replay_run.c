@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run itself; see replay.h. One thread, events in file order.
+ * A trace at its recorded addresses; see replay.h. One thread, events in file order.
  *
  * Deferred: an unmapped address may not be mapped again before its invalidation has completed. An allocator would see to that; recorded addresses come
  * from one that flushed at other times, so a map that meets an unflushed address flushes first, and the time counts as the map's.
@@ -22,7 +22,6 @@
 #include "size.h"
 
 #define STEP 4096
-#define DESCRIBED_MAX 8
 #define PROT (IOG_PROT_READ | IOG_PROT_WRITE)
 
 struct replay {
@@ -47,9 +46,7 @@ static void failed(struct replay *replay, const struct trace_event *event, const
 		replay->limit_reached = true;
 		return;
 	}
-	if (replay->result->failures++ < DESCRIBED_MAX)
-		message("%s:%" PRIu32 ": %s 0x%" PRIx64 ", size %" PRIu64 ": %s", replay->trace->name, event->line, what, event->iova, event->size,
-			error ? iog_strerror(error) : "went elsewhere");
+	replay_describe(replay->trace, event, replay->result->failures++, what, error);
 }
 
 /* The first address of some page of an event. */
@@ -189,7 +186,6 @@ static void collect(struct replay *replay)
 {
 	struct replay_result *result = replay->result;
 	int ret = engine_trim(&replay->engine);
-	char text[SIZE_TEXT];
 
 	if (ret) {
 		message("trim: %s", iog_strerror(ret));
@@ -199,18 +195,7 @@ static void collect(struct replay *replay)
 	samples_percentiles(&replay->map_ns, &result->ns_per_map);
 	samples_percentiles(&replay->unmap_ns, &result->ns_per_unmap);
 	result->events = result->maps + result->unmaps;
-	result->violations = result->stats.sim.violations_total > result->failures ? result->stats.sim.violations_total : result->failures;
-	result->partial = result->events < replay->trace->count;
-	if (replay->limit_reached)
-		problem_set(&result->why, "%s: table memory reached its limit of %s after %" PRIu64 " of %zu events; raise --memory-limit",
-			    replay->trace->name, size_rounded(text, result->stats.memory_limit), result->events, replay->trace->count);
-	else if (result->partial)
-		problem_set(&result->why, "%s: interrupted after %" PRIu64 " of %zu events", replay->trace->name, result->events, replay->trace->count);
-}
-
-const char *replay_policy(const struct replay_config *config)
-{
-	return config->deferred ? "recorded+deferred" : "recorded+strict";
+	replay_conclude(result, replay->limit_reached);
 }
 
 int replay_run(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem)

@@ -35,6 +35,12 @@ void samples_free(struct samples *samples)
 	*samples = (struct samples){ 0 };
 }
 
+void samples_append(struct samples *samples, const struct samples *others)
+{
+	for (size_t i = 0; i < others->count; i++)
+		samples_add(samples, others->ns[i]);
+}
+
 void samples_percentiles(struct samples *samples, struct percentiles *percentiles)
 {
 	*percentiles = (struct percentiles){ 0 };

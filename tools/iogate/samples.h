@@ -32,6 +32,9 @@ static inline void samples_add(struct samples *samples, uint64_t ns)
 		samples->ns[samples->count++] = ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
 }
 
+/* Add what there is room for of others. */
+void samples_append(struct samples *samples, const struct samples *others);
+
 /* Sorts the samples. All zero when there are none. */
 void samples_percentiles(struct samples *samples, struct percentiles *percentiles);
 

@@ -4,7 +4,6 @@
  */
 #include "stress.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,36 +51,26 @@ static const char help[] =
 
 struct request {
 	struct stress_config config;
+	struct common_options common;
 	uint64_t second_size;
-	bool json;
 };
 
 enum {
-	OPTION_FORMAT = 256,
-	OPTION_RECLAIM,
-	OPTION_INVAL,
+	OPTION_INVAL = OPTION_OWN,
 	OPTION_THREADS,
 	OPTION_DEVICE,
-	OPTION_MEMORY_LIMIT,
-	OPTION_SEED,
-	OPTION_JSON,
 };
 
 static const struct option long_options[] = {
 	{ "space", required_argument, NULL, 's' },
 	{ "dma-size", required_argument, NULL, 'd' },
 	{ "second-size", required_argument, NULL, 'S' },
-	{ "format", required_argument, NULL, OPTION_FORMAT },
-	{ "reclaim", required_argument, NULL, OPTION_RECLAIM },
 	{ "inval", required_argument, NULL, OPTION_INVAL },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "device", required_argument, NULL, OPTION_DEVICE },
-	{ "memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT },
-	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "verbose", no_argument, NULL, 'v' },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
+	OPTIONS_TABLES,
+	OPTIONS_COMMON,
 };
 
 static int parse_device(const char *text, bool *simulate)
@@ -92,8 +81,9 @@ static int parse_device(const char *text, bool *simulate)
 	return 0;
 }
 
-static int parse_option(int option, char **argv, struct request *request)
+static int take_option(int option, void *ctx)
 {
+	struct request *request = ctx;
 	struct stress_config *config = &request->config;
 	uint64_t number;
 	int ret;
@@ -105,10 +95,6 @@ static int parse_option(int option, char **argv, struct request *request)
 		return option_size("-d", optarg, 1, &config->size);
 	case 'S':
 		return option_size("-S", optarg, UINT64_C(1) << 20, &request->second_size);
-	case OPTION_FORMAT:
-		return option_format(optarg, &config->format);
-	case OPTION_RECLAIM:
-		return option_reclaim(optarg, &config->reclaim);
 	case OPTION_INVAL:
 		return option_inval("--inval", optarg, &config->deferred);
 	case OPTION_THREADS:
@@ -117,18 +103,9 @@ static int parse_option(int option, char **argv, struct request *request)
 		return ret;
 	case OPTION_DEVICE:
 		return parse_device(optarg, &config->simulate);
-	case OPTION_MEMORY_LIMIT:
-		return option_size("--memory-limit", optarg, 1, &config->memory_limit);
-	case OPTION_SEED:
-		return option_seed(optarg, &config->seed);
-	case 'v':
+	default: /* 'v' */
 		config->verbose = true;
 		return 0;
-	case OPTION_JSON:
-		request->json = true;
-		return 0;
-	default:
-		return option_bad(option, argv);
 	}
 }
 
@@ -165,21 +142,21 @@ static int check_size(const struct stress_config *config, const char *option, ui
 
 static int parse(int argc, char **argv, struct request *request)
 {
-	int option, ret;
+	static const struct option_syntax syntax = { help, ":s:d:S:vh", long_options, take_option };
+	const struct common_options *common = &request->common;
+	int ret;
 
 	*request = (struct request){
-		.config = { .format = "vtdss", .simulate = true, .threads = 1, .space = 16 * SIZE_1T, .size = SIZE_4K, .seed = 1 },
+		.common = { .format = "vtdss", .seed = 1 },
+		.config = { .simulate = true, .threads = 1, .space = 16 * SIZE_1T, .size = SIZE_4K },
 	};
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:d:S:vh", long_options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return -1;
-		}
-		ret = parse_option(option, argv, request);
-		if (ret)
-			return ret;
-	}
+	ret = options_parse(argc, argv, &syntax, &request->common, request);
+	if (ret)
+		return ret;
+	request->config.format = common->format;
+	request->config.reclaim = common->reclaim;
+	request->config.memory_limit = common->memory_limit;
+	request->config.seed = common->seed;
 	if (optind < argc)
 		return usage_error("%s: takes options only", argv[optind]);
 	ret = check_space(&request->config);
@@ -203,7 +180,7 @@ static int run_one(const struct request *request, const struct stress_config *co
 		message("%s", problem->text);
 		return ret;
 	}
-	if (!request->json && config->reclaim == request->config.reclaim)
+	if (!request->common.json && config->reclaim == request->config.reclaim)
 		stress_print_line(result);
 	if (result->partial)
 		message("%s", result->why.text);
@@ -251,7 +228,7 @@ int command_stress(int argc, char **argv)
 
 	for (uint32_t i = 0; i < nr_results; i++)
 		found |= results[i].partial || results[i].violations || results[i].stats.sim.unjudged;
-	if (request.json)
+	if (request.common.json)
 		found |= stress_print_json(results, nr_results, compared ? &baseline : NULL, request.config.seed, ret ? problem.text : NULL) != 0;
 	else if (nr_results)
 		stress_print_table(results, nr_results, compared ? &baseline : NULL);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "engine_report.h"
 #include "json.h"
 #include "size.h"
 #include "table.h"
@@ -46,18 +47,13 @@ static void put_mode(struct table *table, const struct stress_result *result)
 static void put_figures(struct table *table, const struct stress_result *result)
 {
 	const struct engine_stats *stats = &result->stats;
-	uint64_t walk_misses = stats->sim.walk_misses;
-	char text[SIZE_TEXT];
 
 	table_cell(table, "map + unmap pairs", "%" PRIu64, result->pairs);
 	table_cell(table, "ns per pair", "%.1f", stress_ns_per_pair(result));
-	table_cell(table, "table memory, peak", "%s", size_rounded(text, stats->table_bytes_peak));
-	table_cell(table, "table memory, end", "%s", size_rounded(text, stats->table_bytes));
-	table_cell(table, "invalidation commands", "%" PRIu64, stats->inval_commands);
-	table_cell(table, "  that drop walk caches", "%" PRIu64, stats->walk_cache_flushes);
+	engine_report_table(table, stats);
 	if (result->config.simulate) {
 		table_cell(table, "IOTLB misses", "%" PRIu64, stats->sim.iotlb_misses);
-		table_cell(table, "walks from the root", "%" PRIu64, walk_misses);
+		table_cell(table, "walks from the root", "%" PRIu64, stats->sim.walk_misses);
 	}
 	table_cell(table, "violations", "%" PRIu64, result->violations);
 }
@@ -97,25 +93,17 @@ static json_t *result_json(const struct stress_result *result)
 {
 	const struct stress_config *config = &result->config;
 	const struct engine_stats *stats = &result->stats;
-	json_t *run = json_checked(json_object()), *iotlb;
+	json_t *run = json_checked(json_object());
 
 	json_put_number(run, "dma_size", config->size);
 	json_put_number(run, "iova_space", config->space);
 	json_put_number(run, "pairs", result->pairs);
 	json_put_real(run, "seconds", result->seconds);
 	json_put_real(run, "ns_per_pair", stress_ns_per_pair(result));
-	json_put_number(run, "table_bytes_peak", stats->table_bytes_peak);
-	json_put_number(run, "table_bytes_end", stats->table_bytes);
 	json_put_number(run, "memory_limit", stats->memory_limit);
-	json_put_number(run, "inval_commands", stats->inval_commands);
-	json_put_number(run, "walk_cache_flushes", stats->walk_cache_flushes);
+	engine_report_json(run, stats, config->simulate);
 	if (config->simulate) {
-		iotlb = json_checked(json_object());
-		json_put_number(iotlb, "hits", stats->sim.iotlb_hits);
-		json_put_number(iotlb, "misses", stats->sim.iotlb_misses);
-		json_put(run, "iotlb", iotlb);
 		json_put_number(run, "walk_cache_misses", stats->sim.walk_misses);
-		json_put_number(run, "walk_reads", stats->sim.walk_reads);
 		json_put_number(run, "dma_landed", stats->sim.writes + stats->sim.reads - stats->sim.faults);
 		json_put_number(run, "dma_faulted", stats->sim.faults);
 	}
@@ -138,10 +126,7 @@ int stress_print_json(const struct stress_result *results, uint32_t nr_results, 
 		json_append(runs, result_json(&results[i]));
 		partial |= results[i].partial;
 	}
-	json_put_number(report, "seed", seed);
-	json_put_bool(report, "partial", partial || error);
-	if (error)
-		json_put_string(report, "error", error);
+	json_put_end(report, seed, partial, error);
 	json_put(report, "runs", runs);
 	if (baseline && baseline->pairs && nr_results && results[0].pairs) {
 		json_put(report, "baseline", result_json(baseline));

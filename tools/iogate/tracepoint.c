@@ -45,8 +45,8 @@ static bool ends_with_word(const char *begin, const char *end, const char *word)
 	return end == begin || is_blank(end[-1]) || end[-1] == ':';
 }
 
-/* Find the mark of an event: its name, a colon, and MARK. Returns where its fields begin, or NULL. */
-static const char *find_mark(const char *line, enum trace_kind *kind)
+/* Find the mark of an event: its name, a colon, and MARK. Returns where its fields begin, or NULL; @head becomes where the name ends. */
+static const char *find_mark(const char *line, enum trace_kind *kind, const char **head)
 {
 	const char *found = NULL, *at = line, *name_end;
 
@@ -64,8 +64,40 @@ static const char *find_mark(const char *line, enum trace_kind *kind)
 		else
 			continue;
 		found = at;
+		*head = name_end;
 	}
 	return found;
+}
+
+/* What stands in front: "TASK [CPU] FLAGS SECONDS.FRACTION: [iommu:]NAME", where TASK may hold anything, and perf has no FLAGS. Read backwards from the name's end. */
+static void parse_head(const char *line, const char *head, struct trace_event *event)
+{
+	const char *at = head, *begin;
+	uint64_t fraction = 0, scale = 1000000000;
+
+	while (at > line && !is_blank(at[-1]))
+		at--;
+	while (at > line && is_blank(at[-1]))
+		at--;
+	if (at > line && at[-1] == ':') {
+		for (begin = at - 1; begin > line && (isdigit((unsigned char)begin[-1]) || begin[-1] == '.'); begin--)
+			;
+		for (event->ns = 0; isdigit((unsigned char)*begin); begin++)
+			event->ns = event->ns * 10 + (uint64_t)(*begin - '0');
+		for (begin += *begin == '.'; isdigit((unsigned char)*begin) && scale > 1; begin++) {
+			scale /= 10;
+			fraction += (uint64_t)(*begin - '0') * scale;
+		}
+		event->ns = event->ns * 1000000000 + fraction;
+	}
+	while (at > line && at[-1] != ']')
+		at--;
+	for (begin = at - (at > line); begin > line && isdigit((unsigned char)begin[-1]); begin--)
+		;
+	if (begin == line || begin[-1] != '[')
+		return;
+	for (event->cpu = 0; isdigit((unsigned char)*begin); begin++)
+		event->cpu = event->cpu * 10 + (uint32_t)(*begin - '0');
 }
 
 /* A number with or without 0x. Returns where it ends, or NULL. */
@@ -167,13 +199,13 @@ enum tracepoint tracepoint_parse(const char *line, size_t size, struct trace_eve
 {
 	struct fields fields = { 0 };
 	enum trace_kind kind = TRACE_MAP;
-	const char *at;
+	const char *at, *head = NULL;
 
 	if (memchr(line, 0, size)) {
 		problem_set(problem, "not text (a zero byte in column %zu)", strlen(line) + 1);
 		return TRACEPOINT_MALFORMED;
 	}
-	at = find_mark(line, &kind);
+	at = find_mark(line, &kind, &head);
 	if (!at)
 		return says_lost(line) ? TRACEPOINT_LOST : TRACEPOINT_OTHER;
 
@@ -189,5 +221,6 @@ enum tracepoint tracepoint_parse(const char *line, size_t size, struct trace_eve
 	if (check_fields(&fields, kind, problem))
 		return TRACEPOINT_MALFORMED;
 	*event = (struct trace_event){ .iova = fields.iova, .paddr = fields.paddr, .size = fields.size, .kind = kind };
+	parse_head(line, head, event);
 	return TRACEPOINT_EVENT;
 }

@@ -22,7 +22,9 @@ struct trace_event {
 	uint64_t iova;
 	uint64_t paddr; /* 0 for an unmap */
 	uint64_t size;  /* bytes, not 0; iova + size is at most 2^64 */
+	uint64_t ns;    /* when, by the tracer's clock; 0 where the line does not say */
 	uint32_t line;  /* of the file, from 1 */
+	uint32_t cpu;   /* 0 where the line does not say */
 	enum trace_kind kind;
 };
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rounds of a DMA mapping: allocate an address, map, unmap, free; see bench.h. One page at a time, with LIVE mapped all the while, of which the oldest goes.
+ *
+ * The "pair" of a policy is what the DMA API calls for it, without the API's own checks and counts. "dma_pair" is the whole of iog_dma_map() and iog_dma_unmap().
+ */
+#include "bench.h"
+
+#include <iogate/error.h>
+
+/* The policy's own operations: below the public interface. */
+#include "../../src/dma/domain.h"
+
+#include "clock.h"
+#include "dma_bed.h"
+#include "size.h"
+
+#define LIVE 256
+/* Rounds in a batch; a multiple of LIVE. */
+#define ROUNDS 4096
+#define PADDR (UINT64_C(64) << 30)
+#define PROT (IOG_PROT_READ | IOG_PROT_WRITE)
+
+struct variant {
+	const char *policy;
+	bool strict;
+	bool simulate; /* by a unit that keeps caches and walks; not judged */
+};
+
+struct dma_state {
+	struct bench_state bench;
+	struct dma_bed bed;
+	iog_iova_t live[LIVE];
+};
+
+static struct dma_state *state_of(struct bench_state *bench)
+{
+	return (struct dma_state *)bench;
+}
+
+static int prepare(struct bench_state *bench, struct problem *problem)
+{
+	const struct variant *variant = bench->bench_case->variant;
+	struct dma_state *state = state_of(bench);
+	struct dma_bed_config config = {
+		.format = bench->format,
+		.policy = variant->policy,
+		.deferred = !variant->strict,
+		.simulate = variant->simulate,
+		/* The second is idle; but nobody can leave out what lanes owe each other. */
+		.lanes = 2,
+	};
+	int ret = dma_bed_create(&config, &state->bed, problem);
+
+	for (uint64_t i = 0; i < LIVE && !ret; i++) {
+		ret = iog_dma_map(state->bed.device, 0, PADDR + i * SIZE_4K, SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0, &state->live[i]);
+		if (ret)
+			problem_set(problem, "a page could not be mapped: %s", iog_strerror(ret));
+	}
+	return ret;
+}
+
+static int run_policy(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
+{
+	struct dma_state *state = state_of(bench);
+	struct domain_lane *lane = &state->bed.domain->lanes[0];
+	const struct iog_policy *policy = state->bed.domain->policy;
+	uint64_t begin = clock_ns();
+	int ret = 0;
+
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		iog_iova_t *iova = &state->live[i % LIVE];
+
+		ret |= policy->unmap(lane, *iova, SIZE_4K);
+		ret |= policy->map(lane, PADDR + i % LIVE * SIZE_4K, SIZE_4K, PROT, UINT64_MAX, iova);
+	}
+	*ns += clock_ns() - begin;
+	*calls += ROUNDS;
+	return ret ? -IOG_EIO : 0;
+}
+
+static int run_api(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
+{
+	struct dma_state *state = state_of(bench);
+	struct iog_device *device = state->bed.device;
+	uint64_t begin = clock_ns();
+	int ret = 0;
+
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		iog_iova_t *iova = &state->live[i % LIVE];
+
+		ret |= iog_dma_unmap(device, 0, *iova, SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0);
+		ret |= iog_dma_map(device, 0, PADDR + i % LIVE * SIZE_4K, SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0, iova);
+	}
+	*ns += clock_ns() - begin;
+	*calls += ROUNDS;
+	return ret ? -IOG_EIO : 0;
+}
+
+static void destroy(struct bench_state *bench)
+{
+	dma_bed_destroy(&state_of(bench)->bed);
+}
+
+#define CASE(how) .prepare = prepare, .run = how
+#define VARIANT(...) .variant = &(const struct variant){ __VA_ARGS__ }
+
+static const struct bench_case cases[] = {
+	{ "window_pair", "address and entry of a page from a window, deferred, 256 live", "tree_pair", CASE(run_policy), VARIANT(.policy = "window") },
+	{ "tree_pair", "the same from a tree, and a walk", CASE(run_policy), VARIANT(.policy = "tree") },
+	{ "magazine_pair", "the same from magazines, and a walk", "tree_pair", CASE(run_policy), VARIANT(.policy = "magazine") },
+	{ "pooled_pair", "the same from bitmap pools, and a walk", "tree_pair", CASE(run_policy), VARIANT(.policy = "pooled") },
+	{ "identity_pair", "the same 1:1", "tree_pair", CASE(run_policy), VARIANT(.policy = "identity") },
+	{ "dma_pair_deferred", "iog_dma_map() and iog_dma_unmap(), window, deferred, on a unit without latency", "window_pair", CASE(run_api), VARIANT(.policy = "window") },
+	{ "dma_pair_strict", "the same, invalidated at each unmap", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .strict = true) },
+	{ "dma_pair_strict_tree", "the same from a tree, and a walk", "dma_pair_strict", CASE(run_api), VARIANT(.policy = "tree", .strict = true) },
+	{ "dma_pair_strict_sim", "dma_pair_strict on the simulated IOMMU, which searches its caches", "dma_pair_strict", CASE(run_api),
+	  VARIANT(.policy = "window", .strict = true, .simulate = true) },
+};
+
+const struct bench_group bench_dma = {
+	.cases = cases,
+	.nr_cases = sizeof(cases) / sizeof(cases[0]),
+	.state_size = sizeof(struct dma_state),
+	.destroy = destroy,
+};
