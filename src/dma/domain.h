@@ -33,6 +33,7 @@ enum deferred_marks {
 struct domain_lane {
 	_Alignas(64) struct gate gate;
 	struct iog_domain *domain;
+	void *policy_lane; /* the policy's own */
 	iog_lane_t lane;
 
 	/* Under the gate. Deferred entries, in order; when nr reaches the domain's bound, or one is older than deferred_ms, the domain is flushed. Others may look. */

@@ -25,6 +25,8 @@ static int flush_domain(void *ctx)
 static int create(struct iog_domain *domain, const struct iog_domain_config *config)
 {
 	(void)config;
+	for (uint32_t n = 0; n < domain->lanes_count; n++)
+		domain->lanes[n].policy_lane = &windows_of(domain->iova)->lanes[n];
 	return iog_window_bind(domain->iova, domain->pgtable, &domain->clock, iog_domain_invalidate, domain->lanes, sizeof(*domain->lanes));
 }
 
@@ -147,7 +149,7 @@ static int map(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size, uint3
 {
 	struct iog_domain *domain = lane->domain;
 
-	if (iog_likely(size == domain->granule && !domain->flush_on_map && window_map_page(domain->iova, lane->lane, paddr, prot, limit, iova)))
+	if (iog_likely(size == domain->granule && !domain->flush_on_map && window_map_page(windows_of(domain->iova), lane->policy_lane, paddr, prot, limit, iova)))
 		return 0;
 	return map_run(lane, paddr, size, prot, limit, iova);
 }
@@ -181,13 +183,13 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 }
 
 /* Strict, one page of a window: clear_at_once() and the rest in one line. */
-static int unmap_page_at_once(struct domain_lane *lane, iog_iova_t iova)
+static __attribute__((noinline)) int unmap_page_at_once(struct domain_lane *lane, iog_iova_t iova)
 {
 	struct iog_domain *domain = lane->domain;
 	uintptr_t flags = domain_lane_enter(lane);
 	int error = 0;
 
-	if (iog_unlikely(atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed)) || iog_unlikely(!window_clear_page(domain->iova, iova))) {
+	if (iog_unlikely(atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed)) || iog_unlikely(!window_clear_page(windows_of(domain->iova), iova))) {
 		domain_lane_exit(lane, flags);
 		return unmap_run(lane, iova, domain->granule);
 	}
@@ -196,7 +198,7 @@ static int unmap_page_at_once(struct domain_lane *lane, iog_iova_t iova)
 	if (iog_unlikely(error))
 		iog_domain_quarantine(lane, iova, domain->granule);
 	domain_lane_exit(lane, flags);
-	return iog_likely(!error) ? window_give_page(domain->iova, lane->lane, iova) : error;
+	return iog_likely(!error) ? window_give_page(windows_of(domain->iova), lane->policy_lane, iova) : error;
 }
 
 static int unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
@@ -207,7 +209,7 @@ static int unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 		return unmap_run(lane, iova, size);
 	if (atomic_load_explicit(&domain->mode, memory_order_relaxed) == IOG_INVAL_STRICT)
 		return unmap_page_at_once(lane, iova);
-	if (window_unmap_page(domain->iova, lane->lane, iova))
+	if (window_unmap_page(windows_of(domain->iova), lane->policy_lane, iova))
 		return count_lazy(lane);
 	return unmap_run(lane, iova, size);
 }

@@ -9,6 +9,9 @@
 #include "../core/gate.h"
 #include "granules.h"
 
+/* Owns nothing, so that what compares owners takes the long way. */
+#define LANE_NOT_PLAIN (UINT32_MAX - 1)
+
 struct window_list {
 	struct window *head;
 	struct window *tail;
@@ -16,6 +19,8 @@ struct window_list {
 
 struct window_lane {
 	_Alignas(64) struct gate gate;
+	iog_lane_t number;
+	iog_lane_t plain_number; /* the same where entries are plain (struct iova_window), else LANE_NOT_PLAIN */
 	/* Where to look first: for limits that no window can exceed, and for others. */
 	struct window *current[2];
 	struct window_list partial;

@@ -27,6 +27,8 @@ static void learn_leaf(struct iova_window *windows)
 	while (windows->leaf_shift < shift && (UINT64_C(1) << shift) >> windows->leaf_shift != moved)
 		windows->leaf_shift++;
 	windows->leaf_paddr_last = pgtable->paddr_last;
+	for (uint32_t number = 0; number < windows->iova.lanes; number++)
+		windows->lanes[number].plain_number = number;
 	for (uint32_t prot = 0; prot < 16; prot++)
 		for (uint64_t paddr = UINT64_C(1) << shift; paddr <= pgtable->paddr_last; paddr <<= 1)
 			if (leaf_of(windows->pgtable, paddr, prot) != (windows->leaf_bits[prot] ? windows->leaf_bits[prot] | paddr >> windows->leaf_shift : 0))

@@ -10,8 +10,8 @@
 
 /**
  * window_map_page() - iog_window_map() of one page, where all goes well: from the window at hand, with an entry that takes one store.
- * @iova: bound.
- * @lane: the caller's lane.
+ * @windows: bound.
+ * @lane: the caller's.
  * @paddr: the page.
  * @prot: enum iog_prot.
  * @limit: the last address that may be used.
@@ -19,10 +19,8 @@
  *
  * Return: whether it did; iog_window_map() does it otherwise.
  */
-IOG_INLINE bool window_map_page(struct iog_iova *iova, iog_lane_t number, iog_paddr_t paddr, uint32_t prot, iog_iova_t limit, iog_iova_t *address)
+IOG_INLINE bool window_map_page(struct iova_window *windows, struct window_lane *lane, iog_paddr_t paddr, uint32_t prot, iog_iova_t limit, iog_iova_t *address)
 {
-	struct iova_window *windows = windows_of(iova);
-	struct window_lane *lane = &windows->lanes[number];
 	struct window *window;
 	uint64_t leaf, bits;
 	iog_entry_t *slot;
@@ -58,25 +56,23 @@ slowly:
 
 /**
  * window_unmap_page() - iog_window_unmap() of one page, where all goes well: of a window of the lane's own.
- * @iova: bound.
- * @lane: the caller's lane.
+ * @windows: bound.
+ * @lane: the caller's.
  * @address: the page, bytes.
  *
  * Return: whether it did; iog_window_unmap() does it otherwise.
  */
-IOG_INLINE bool window_unmap_page(struct iog_iova *iova, iog_lane_t number, iog_iova_t address)
+IOG_INLINE bool window_unmap_page(struct iova_window *windows, struct window_lane *lane, iog_iova_t address)
 {
-	struct iova_window *windows = windows_of(iova);
-	struct window_lane *lane = &windows->lanes[number];
 	uint64_t at = address >> windows->granule_shift;
 	struct window *window = window_at(windows, at);
 	uint32_t bit = (uint32_t)(at & (WINDOW_BITS - 1));
 	iog_entry_t *slot;
 
-	if (iog_unlikely(!window || !windows->leaf_paddr_last || !gate_try_plain(&lane->gate)))
+	if (iog_unlikely(!window || !gate_try_plain(&lane->gate)))
 		return false;
 	slot = window->entries + bit;
-	if (iog_unlikely(atomic_load_explicit(&window->owner, memory_order_relaxed) != number || !window->dirty ||
+	if (iog_unlikely(atomic_load_explicit(&window->owner, memory_order_relaxed) != lane->plain_number || !window->dirty ||
 		     !atomic_load_explicit(slot, memory_order_relaxed))) {
 		gate_exit_plain(&lane->gate);
 		return false;
@@ -90,14 +86,13 @@ IOG_INLINE bool window_unmap_page(struct iog_iova *iova, iog_lane_t number, iog_
 
 /**
  * window_clear_page() - iog_window_clear() of one page, where a store is enough.
- * @iova: bound.
+ * @windows: bound.
  * @address: the page, bytes.
  *
  * Return: whether it did; iog_window_clear() does it otherwise, or says why not.
  */
-IOG_INLINE bool window_clear_page(struct iog_iova *iova, iog_iova_t address)
+IOG_INLINE bool window_clear_page(struct iova_window *windows, iog_iova_t address)
 {
-	struct iova_window *windows = windows_of(iova);
 	uint64_t at = address >> windows->granule_shift;
 	struct window *window = window_at(windows, at);
 	iog_entry_t *slot;
@@ -113,16 +108,14 @@ IOG_INLINE bool window_clear_page(struct iog_iova *iova, iog_iova_t address)
 
 /**
  * window_give_page() - the address of a page that window_clear_page() cleared, and hardware has forgotten.
- * @iova: bound.
- * @lane: the caller's lane.
+ * @windows: bound.
+ * @lane: the caller's.
  * @address: the page, bytes.
  *
  * Return: 0; -IOG_EINVAL if it is not handed out.
  */
-IOG_INLINE int window_give_page(struct iog_iova *iova, iog_lane_t number, iog_iova_t address)
+IOG_INLINE int window_give_page(struct iova_window *windows, struct window_lane *lane, iog_iova_t address)
 {
-	struct iova_window *windows = windows_of(iova);
-	struct window_lane *lane = &windows->lanes[number];
 	uint64_t at = address >> windows->granule_shift, mask = UINT64_C(1) << (at & 63), bits;
 	struct window *window = window_at(windows, at);
 	uint32_t bit = (uint32_t)(at & (WINDOW_BITS - 1));
@@ -130,14 +123,14 @@ IOG_INLINE int window_give_page(struct iog_iova *iova, iog_lane_t number, iog_io
 
 	if (iog_likely(windows->gates.plain && gate_try_plain(&lane->gate))) {
 		bits = bits_get(&window->available[bit / 64]) | mask;
-		if (iog_likely(atomic_load_explicit(&window->owner, memory_order_relaxed) == number && !window->full && bits != UINT64_MAX)) {
+		if (iog_likely(atomic_load_explicit(&window->owner, memory_order_relaxed) == lane->number && !window->full && bits != UINT64_MAX)) {
 			bits_put(&window->available[bit / 64], bits);
 			gate_exit_plain(&lane->gate);
 			goto given;
 		}
 		gate_exit_plain(&lane->gate);
 	}
-	error = iog_window_give(windows, number, window, bit, 1, true);
+	error = iog_window_give(windows, lane->number, window, bit, 1, true);
 given:
 	if (iog_likely(!error))
 		stat_add(&lane->unmaps, 1);

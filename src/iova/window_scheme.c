@@ -21,6 +21,10 @@ static int window_scheme_create(struct iog_iova *iova, const struct iog_iova_con
 	windows->lanes = iog_iova_object_alloc(iova, iova->lanes * sizeof(*windows->lanes));
 	if (!windows->lanes)
 		return -IOG_ENOMEM;
+	for (uint32_t number = 0; number < iova->lanes; number++) {
+		windows->lanes[number].number = number;
+		windows->lanes[number].plain_number = LANE_NOT_PLAIN;
+	}
 	error = iog_iova_tree_init(&windows->tree, iova, config);
 	if (error)
 		iog_iova_object_free(iova, windows->lanes, iova->lanes * sizeof(*windows->lanes));

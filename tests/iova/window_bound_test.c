@@ -186,7 +186,7 @@ static iog_iova_t map(struct lane *lane, uint64_t n)
 	iog_iova_t address;
 	int error;
 
-	if (n > 1 || !window_map_page(bed->iova, lane->number, paddr, RW, UINT64_MAX, &address)) {
+	if (n > 1 || !window_map_page(windows_of(bed->iova), &windows_of(bed->iova)->lanes[lane->number], paddr, RW, UINT64_MAX, &address)) {
 		error = iog_window_map(bed->iova, lane->number, paddr, n, RW, UINT64_MAX, &lazy, &at);
 		if (error) {
 			if (error != -IOG_ENOSPC && error != bed->flush_error)
@@ -214,7 +214,7 @@ static void unmap(struct lane *lane, iog_iova_t address, uint64_t n)
 	for (uint64_t i = 0; i < n; i++)
 		look(bed, "the device keeps another mapping", address + i * PAGE,
 		     atomic_exchange_explicit(&bed->user[place_of(address + i * PAGE)], 0, memory_order_relaxed));
-	if (n == 1 && window_unmap_page(bed->iova, lane->number, address))
+	if (n == 1 && window_unmap_page(windows_of(bed->iova), &windows_of(bed->iova)->lanes[lane->number], address))
 		return;
 	if (iog_window_unmap(bed->iova, lane->number, address / PAGE, n))
 		note(bed, "unmap fails", place_of(address), n, 0);
@@ -227,12 +227,12 @@ static void unmap_strictly(struct lane *lane, iog_iova_t address)
 	uint64_t cleared;
 
 	atomic_store_explicit(&bed->user[place_of(address)], 0, memory_order_relaxed);
-	if (!window_clear_page(bed->iova, address) && iog_window_clear(bed->iova, address / PAGE, 1, false, &cleared))
+	if (!window_clear_page(windows_of(bed->iova), address) && iog_window_clear(bed->iova, address / PAGE, 1, false, &cleared))
 		note(bed, "clear fails", place_of(address), 1, 0);
 	pthread_mutex_lock(&bed->device);
 	atomic_store_explicit(&bed->tlb[place_of(address)], 0, memory_order_relaxed);
 	pthread_mutex_unlock(&bed->device);
-	if (window_give_page(bed->iova, lane->number, address))
+	if (window_give_page(windows_of(bed->iova), &windows_of(bed->iova)->lanes[lane->number], address))
 		note(bed, "give fails", place_of(address), 1, 0);
 }
 
