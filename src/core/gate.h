@@ -32,7 +32,7 @@ static inline void gates_init(struct gates *gates, const struct iog_platform *pl
 {
 	gates->platform = platform;
 	gates->plain = platform->lanes_barrier && !platform->irq_save;
-	atomic_flag_clear_explicit(&gates->lock.taken, memory_order_relaxed);
+	atomic_store_explicit(&gates->lock.taken, 0, memory_order_relaxed);
 }
 
 static inline uintptr_t gate_enter(struct gates *gates, struct gate *gate)

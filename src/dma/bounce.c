@@ -325,7 +325,7 @@ static struct bounce *bounce_get(struct iog_domain *domain)
 	fresh = platform->object_alloc(platform->ctx, sizeof(*fresh));
 	if (!fresh)
 		return NULL;
-	atomic_flag_clear_explicit(&fresh->lock.taken, memory_order_relaxed);
+	atomic_store_explicit(&fresh->lock.taken, 0, memory_order_relaxed);
 	/* Release: what it holds is seen by whoever finds it; pairs with the acquires here and in find(). */
 	if (atomic_compare_exchange_strong_explicit(&domain->bounce, &bounce, fresh, memory_order_acq_rel, memory_order_acquire))
 		return fresh;

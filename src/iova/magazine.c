@@ -260,9 +260,9 @@ static int magazine_create(struct iog_iova *iova, const struct iog_iova_config *
 		all->rounds[order] = rounds < ROUNDS_MAX ? (uint32_t)rounds : ROUNDS_MAX;
 		depot = granules / (4 * ORDERS * (uint64_t)all->rounds[order]) >> order;
 		all->depot_max[order] = depot < DEPOT_MAX ? (uint32_t)depot : DEPOT_MAX;
-		atomic_flag_clear_explicit(&all->depots[order].lock.taken, memory_order_relaxed);
+		atomic_store_explicit(&all->depots[order].lock.taken, 0, memory_order_relaxed);
 	}
-	atomic_flag_clear_explicit(&all->empty.lock.taken, memory_order_relaxed);
+	atomic_store_explicit(&all->empty.lock.taken, 0, memory_order_relaxed);
 	gates_init(&all->gates, iova->platform);
 	all->lanes = iog_iova_object_alloc(iova, iova->lanes * sizeof(*all->lanes));
 	if (!all->lanes)

@@ -331,7 +331,7 @@ static void pools_init(struct iova_pooled *all, uint64_t first)
 		struct pool *pool = &all->pools[i];
 		uint64_t available = 0;
 
-		atomic_flag_clear_explicit(&pool->lock.taken, memory_order_relaxed);
+		atomic_store_explicit(&pool->lock.taken, 0, memory_order_relaxed);
 		pool->classic = !(all->iova.flags & IOG_IOVA_STALE);
 		pool->first = i ? i * all->pool_bits : first;
 		pool->end = i + 1 < all->nr_pools ? (i + 1) * all->pool_bits : all->nr_bits;

@@ -378,7 +378,7 @@ int iog_iova_tree_init(struct iova_tree *tree, struct iog_iova *owner, const str
 	tree->first = owner->first;
 	tree->last = owner->last;
 	tree->bottom_up = owner->flags & IOG_IOVA_BOTTOM_UP;
-	atomic_flag_clear_explicit(&tree->lock.taken, memory_order_relaxed);
+	atomic_store_explicit(&tree->lock.taken, 0, memory_order_relaxed);
 	error = grow(tree);
 	if (error)
 		return error;
