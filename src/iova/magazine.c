@@ -204,7 +204,9 @@ static bool give_slowly(struct iova_magazine *all, struct magazine_lane *lane, u
 	struct cache *cache = &lane->caches[order];
 	struct magazine *empty;
 
-	if (cache->previous && cache->previous->nr < all->rounds[order]) {
+	if (cache->loaded && cache->loaded->nr < all->rounds[order]) {
+		/* As on the fast path, which hosts without plain gates do not have. */
+	} else if (cache->previous && cache->previous->nr < all->rounds[order]) {
 		swap(cache);
 	} else {
 		empty = depot_pop(all, &all->empty);
@@ -299,10 +301,11 @@ static void magazine_destroy(struct iog_iova *iova)
 	iog_iova_object_free(iova, all->lanes, iova->lanes * sizeof(*all->lanes));
 }
 
-static __attribute__((noinline)) int alloc_slowly(struct iova_magazine *all, iog_lane_t number, uint32_t order, uint64_t limit, uintptr_t flags, uint64_t *at)
+static __attribute__((noinline)) int alloc_slowly(struct iova_magazine *all, iog_lane_t number, uint32_t order, uint64_t limit, uint64_t *at)
 {
 	struct magazine_lane *lane = &all->lanes[number];
 	struct magazine *empty = NULL;
+	uintptr_t flags = gate_enter(&all->gates, &lane->gate);
 	bool own, taken = take_slowly(all, lane, order, limit, at, &own, &empty);
 	int error;
 
@@ -332,7 +335,6 @@ static int magazine_alloc(struct iog_iova *iova, iog_lane_t number, uint64_t n, 
 	struct magazine_lane *lane = &all->lanes[number];
 	struct magazine *loaded;
 	uint32_t order;
-	uintptr_t flags;
 	int error;
 
 	(void)flush;
@@ -344,21 +346,25 @@ static int magazine_alloc(struct iog_iova *iova, iog_lane_t number, uint64_t n, 
 		return error;
 	}
 	order = order_of(n);
-	flags = gate_enter(&all->gates, &lane->gate);
+	if (__builtin_expect(!all->gates.plain || !gate_try_plain(&lane->gate), 0))
+		return alloc_slowly(all, number, order, limit, at);
 	loaded = lane->caches[order].loaded;
-	if (__builtin_expect(!loaded || !loaded->nr || loaded->at[loaded->nr - 1] + (UINT64_C(1) << order) - 1 > limit, 0))
-		return alloc_slowly(all, number, order, limit, flags, at);
+	if (__builtin_expect(!loaded || !loaded->nr || loaded->at[loaded->nr - 1] + (UINT64_C(1) << order) - 1 > limit, 0)) {
+		gate_exit_plain(&lane->gate);
+		return alloc_slowly(all, number, order, limit, at);
+	}
 	*at = loaded->at[--loaded->nr];
 	count_cached(lane, -(UINT64_C(1) << order));
-	gate_exit(&all->gates, &lane->gate, flags);
+	gate_exit_plain(&lane->gate);
 	if (IOG_ASSERT_LEVEL >= 1)
 		(void)iog_iova_tree_mark(&all->tree, *at, UINT64_C(1) << order, false);
 	return 0;
 }
 
-static __attribute__((noinline)) int free_slowly(struct iova_magazine *all, struct magazine_lane *lane, uint32_t order, uintptr_t flags, uint64_t at)
+static __attribute__((noinline)) int free_slowly(struct iova_magazine *all, struct magazine_lane *lane, uint32_t order, uint64_t at)
 {
 	struct magazine *surplus = NULL;
+	uintptr_t flags = gate_enter(&all->gates, &lane->gate);
 	bool given = give_slowly(all, lane, order, at, &surplus);
 
 	if (given)
@@ -377,7 +383,6 @@ static int magazine_free(struct iog_iova *iova, iog_lane_t number, uint64_t at, 
 	struct magazine_lane *lane = &all->lanes[number];
 	struct magazine *loaded;
 	uint32_t order;
-	uintptr_t flags;
 
 	(void)clean;
 	if (n > IOG_IOVA_CACHED_MAX)
@@ -385,13 +390,16 @@ static int magazine_free(struct iog_iova *iova, iog_lane_t number, uint64_t at, 
 	order = order_of(n);
 	if (IOG_ASSERT_LEVEL >= 1 && iog_iova_tree_mark(&all->tree, at, UINT64_C(1) << order, true))
 		return -IOG_EINVAL;
-	flags = gate_enter(&all->gates, &lane->gate);
+	if (__builtin_expect(!all->gates.plain || !gate_try_plain(&lane->gate), 0))
+		return free_slowly(all, lane, order, at);
 	loaded = lane->caches[order].loaded;
-	if (__builtin_expect(!loaded || loaded->nr >= all->rounds[order], 0))
-		return free_slowly(all, lane, order, flags, at);
+	if (__builtin_expect(!loaded || loaded->nr >= all->rounds[order], 0)) {
+		gate_exit_plain(&lane->gate);
+		return free_slowly(all, lane, order, at);
+	}
 	loaded->at[loaded->nr++] = at;
 	count_cached(lane, UINT64_C(1) << order);
-	gate_exit(&all->gates, &lane->gate, flags);
+	gate_exit_plain(&lane->gate);
 	return 0;
 }
 
