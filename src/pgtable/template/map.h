@@ -352,9 +352,11 @@ IOG_INLINE int PT(map_run)(struct iog_pgtable *pt, struct iog_gather *gather, ui
 		}
 
 		table = PT(descriptor)(pt, leaf_level, entries);
+		slot = &entries[PT(index)(iova, leaf_level)];
+		/* Where lines are cleaned this one may have left the cache, and the swap would keep its return from overlapping with the end of the last clean. */
+		__builtin_prefetch((const void *)slot, 1);
 		if (iog_unlikely(!PT(get)(pt, table, leaf_level, iova, n)))
 			continue;
-		slot = &entries[PT(index)(iova, leaf_level)];
 		if (iog_likely(n == 1)) {
 			filled = !atomic_load_explicit(slot, memory_order_relaxed);
 			if (iog_likely(filled))
