@@ -3,9 +3,10 @@
  * Windows: one window of NG granules, the lane that owns it and others that free into it or take it over; the gate around what is the owner's; flushes by number; and a device that
  * may have cached whatever it could have read.
  *
- * A granule is available, stale, waiting (the owner's bitmaps), freed (everybody's), or handed out. Unmapping clears the entry; the owner makes the granule stale inside its gate,
- * others set it in freed. Whoever is in the gate folds: freed becomes stale, waiting becomes available once flush number @needed has completed, and what is stale waits from then on
- * for the flush after the last one that has begun. A lane that finds nothing asks for a flush, then closes the other lane's gate and takes the window over.
+ * A granule is available, stale, waiting (the owner's bitmaps), freed, freed_clean (everybody's), or handed out. Unmapping clears the entry; the owner makes the granule stale inside its
+ * gate, others set it in freed. Whoever is in the gate folds: freed becomes stale, waiting becomes available once flush number @needed has completed, and what is stale waits from then
+ * on for the flush after the last one that has begun. A lane that finds nothing asks for a flush, then closes the other lane's gate and takes the window over. A lane that unmaps
+ * strictly has the device forget the page first; then the granule is available at once, or freed_clean.
  *
  * Each statement is one access to shared memory; d_step marks an atomic operation, or what is done with a lane's own things inside its gate. Stores of a lane to entries and to its
  * side of the gate go through a queue (sb) in order, and are seen by others late; the lane's atomic operations and fences, and the barrier that a closer runs on all
@@ -19,12 +20,15 @@
  *   spin -a window.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m100000
  *
  * -DOPS=n, -DOPS1=n for lane 1: allocations and frees of each lane. -DNG=n: granules. -DNL=3: lanes. -DELSEWHERE: an allocation may be served by another window after this one was
- * folded. -DTAKEN: all granules are handed out to begin with. -DSB=n: stores that may be on their way. -DDRAIN: lanes fold others' windows at any time. -DEXCHANGE: hosts without lanes_barrier, the gate is entered by an exchange.
+ * folded. -DTAKEN: all granules are handed out to begin with. -DSB=n: stores that may be on their way. -DDRAIN: lanes fold others' windows at any time. -DEXCHANGE: hosts without
+ * lanes_barrier, the gate is entered by an exchange. -DPAGE: a page of a window of the lane's own is cleared inside the gate (window_unmap_page()), or as all others. -DSTRICT: unmaps
+ * are lazy or strict. -DUNBOUND: the allocator alone; flushes of several lanes overlap, and nothing is done after them. -DFAILS=n: so many flushes fail, and change nothing.
  *
  * Must fail: NO_FENCE (flush_needed() without its fence), EARLY_NUMBER (the last flush that has begun suffices), RESTAMP (what is stale joins what waits already), NO_FLUSH,
  * CLEAN_FOLD (freed becomes available), NO_EXCHANGE (freed is read, then cleared), NO_BARRIER, NO_LOOK (at @closed), NO_WAIT (for the lane), NO_OWNER (no second look at the owner,
  * inside the gate), OLD_OWNER (a window on its way still names the lane that had it), FLUSHED_FOLDS (after its flush the owner takes in what others freed), NO_FOLDED (after its
- * flush the owner takes in what others found stale meanwhile).
+ * flush the owner takes in what others found stale meanwhile), NO_INVALIDATE (STRICT: before the page is given back), LATE_NUMBER (UNBOUND: a flush gets its number when it ends),
+ * ERROR_COUNTS (FAILS: as a flush).
  */
 #ifndef NL
 #define NL 2
@@ -52,13 +56,16 @@ chan sb[NL] = [SB] of { byte };
 #define drained(l) empty(sb[l])
 
 byte M, tlb;                        /* entries as the device reads them; what it may have cached: sets of granules */
-byte avail, stale, waiting, freed;
+byte avail, stale, waiting, freed, freed_clean;
 byte needed, started, completed;
 byte owner;
 byte handed, claimed;               /* what callers have; of these, what is being unmapped */
 bit inside[NL], closed[NL], folded[NL], room[NL];
 bit gates, flushing;
 byte ndone;
+#ifdef FAILS
+byte failures;
+#endif
 
 inline enter() {
 	do
@@ -105,6 +112,12 @@ inline fold() {
 		}
 	:: else
 	fi;
+#ifdef STRICT
+	if
+	:: freed_clean -> atomic { drained(me) -> avail = avail | (freed_clean & ~(stale | waiting)); freed_clean = 0 }
+	:: else
+	fi;
+#endif
 	if
 	:: waiting && completed >= needed -> d_step { avail = avail | waiting; waiting = 0 }
 	:: else
@@ -140,6 +153,7 @@ inline take() {
 #if NG > 2
 		:: avail & 4 -> g = 2
 #endif
+		:: !avail -> assert(avail)
 		fi;
 		assert(!(handed & (1 << g)));
 		assert(!(M & (1 << g)));
@@ -153,6 +167,18 @@ inline take() {
 	}
 }
 
+#ifdef UNBOUND
+inline flush() {
+#ifdef LATE_NUMBER
+	tlb = M;
+	atomic { drained(me) -> started++; number = started }
+#else
+	atomic { drained(me) -> started++; number = started }
+	tlb = M;
+#endif
+	d_step { if :: completed < number -> completed = number :: else fi; number = 0 }
+}
+#else
 /* Of the whole domain; who finds that one has begun and ended since, is served. */
 inline flush() {
 	atomic { drained(me) -> number = started + 1 }
@@ -161,13 +187,29 @@ inline flush() {
 	:: completed >= number
 	:: else ->
 		atomic { drained(me) -> started++; number = started }
-#ifndef NO_FLUSH
+#ifdef FAILS
+		if
+		:: failures < FAILS -> failures++; failed = 1
+		:: tlb = M
+		fi;
+#elif !defined(NO_FLUSH)
 		tlb = M;
 #endif
-		d_step { if :: completed < number -> completed = number :: else fi }
+		d_step {
+			if
+#ifndef ERROR_COUNTS
+			:: failed
+#endif
+			:: else -> completed = number
+			fi
+		}
 	fi;
 	atomic { flushing = 0; number = 0 }
 
+	if
+	:: failed -> failed = 0; goto not_flushed
+	:: else
+	fi;
 	enter();
 	if
 	:: owner == me ->
@@ -183,8 +225,11 @@ inline flush() {
 	:: else
 	fi;
 	folded[me] = 0;
-	exit()
+	exit();
+not_flushed:
+	skip
 }
+#endif
 
 #ifdef DRAIN
 #define wanted (avail && !draining)
@@ -196,7 +241,7 @@ inline flush() {
 inline take_over() {
 	atomic { !gates && drained(me) -> gates = 1 }
 	atomic { drained(me) -> closed[o] = 1 }
-#ifndef NO_BARRIER
+#if !defined(NO_BARRIER) && !defined(EXCHANGE)
 	drained(o);
 #endif
 #ifndef NO_WAIT
@@ -263,9 +308,40 @@ inline allocate() {
 	atomic { got = 0; flushed = 0; tried = 0 }
 }
 
-/* Granule g, which this lane has claimed. */
+/* Granule g, which this lane has claimed, is where it is put. */
+#define GONE(where) where = where | (1 << g); handed = handed & ~(1 << g); claimed = claimed & ~(1 << g)
+
+/* It becomes stale, by its owner: a load and a store. */
+inline give_own() {
+	d_step { f = stale; GONE(f) }
+	d_step { stale = f; f = 0 }
+}
+
 inline unmap() {
+#ifdef STRICT
+	if
+	:: clean = 1
+	:: true
+	fi;
+#endif
+#ifdef PAGE
+	if
+	:: owner == me && !clean ->
+		enter();
+		if
+		:: owner == me -> sb[me]!g; give_own(); exit(); goto done
+		:: else -> exit()
+		fi
+	:: true
+	fi;
+#endif
 	sb[me]!g;
+#if defined(STRICT) && !defined(NO_INVALIDATE)
+	if
+	:: clean -> atomic { drained(me) -> tlb = tlb & ~(1 << g) }
+	:: else
+	fi;
+#endif
 	if
 	:: owner == me ->
 		enter();
@@ -275,19 +351,25 @@ inline unmap() {
 #endif
 		:: else
 		fi;
-		/* A load and a store: it is the owner's. */
-		d_step { f = stale | (1 << g); handed = handed & ~(1 << g); claimed = claimed & ~(1 << g) }
-		d_step { stale = f; f = 0 }
+		if
+		:: clean -> d_step { GONE(avail) }
+		:: else -> give_own()
+		fi;
 		exit()
 	:: else ->
 others:
-		atomic { drained(me) -> freed = freed | (1 << g); handed = handed & ~(1 << g); claimed = claimed & ~(1 << g) }
-	fi
+		if
+		:: clean -> atomic { drained(me) -> GONE(freed_clean) }
+		:: else -> atomic { drained(me) -> GONE(freed) }
+		fi
+	fi;
+done:
+	atomic { g = 0; clean = 0 }
 }
 
 proctype lane(byte me) {
 	byte ops, g, f, number, o, tried;
-	bit got, flushed, over;
+	bit got, flushed, over, clean, failed;
 #ifdef DRAIN
 	bit draining;
 #endif
@@ -307,8 +389,7 @@ proctype lane(byte me) {
 		fi;
 		claimed = claimed | (1 << g)
 	   }
-	   unmap();
-	   g = 0
+	   unmap()
 #ifdef DRAIN
 	:: ops < LIMIT -> atomic { ops++; draining = 1; o = (me + 1) % NL } take_over(); atomic { draining = 0; o = 0 }
 #endif
@@ -350,6 +431,7 @@ init {
 	}
 	d_step {
 		ndone == NL;
+		freed = freed | freed_clean;
 		assert((avail | stale | waiting | freed | handed) == ALL);
 		assert(!(avail & (stale | waiting | freed | handed)) && !(stale & (waiting | freed | handed)) && !(waiting & (freed | handed)) && !(freed & handed));
 		assert(owner < NL && !claimed)
