@@ -235,8 +235,12 @@ IOG_API int iog_dma_link(const struct iog_dma_run *run, iog_lane_t lane, uint64_
  *
  * For devices that do not snoop iog_dma_sync_for_cpu() comes before it: there is no direction here.
  *
- * Context: @lane; waits for hardware.
- * Return: 0; -IOG_EINVAL, -IOG_ERANGE; what the unit returned: the place must not be linked again.
+ * What was linked in pieces as large as a leaf of 2 MiB or more, in a run of more than IOG_IOVA_CACHED_MAX pages, is unlinked leaf by leaf at least, unless the page table
+ * was created with IOG_PGTABLE_SPLIT.
+ *
+ * Context: @lane; waits for hardware; allocates only to split.
+ * Return: with nothing changed: -IOG_EINVAL (misaligned, size 0, bad lane, a part of a large leaf), -IOG_ERANGE beyond the run, -IOG_ENOMEM, and as iog_dma_reserve() for where
+ *         the device is. Otherwise 0; what the unit returned: the place must not be linked again.
  */
 IOG_API int iog_dma_unlink(const struct iog_dma_run *run, iog_lane_t lane, uint64_t offset, uint64_t size);
 

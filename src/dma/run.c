@@ -104,8 +104,8 @@ int iog_dma_unlink(const struct iog_dma_run *run, iog_lane_t lane_number, uint64
 	if (error)
 		return error;
 	error = lane->domain->policy->clear(lane, run->iova + offset, size);
-	/* Releases look at this: no run goes back that hardware may remember. */
-	if (error)
+	/* Releases look at this: no run goes back that hardware may remember. A part of a large leaf is refused, or there is no memory to split that: then nothing was cleared. */
+	if (error && error != -IOG_ENOMEM && !dma_refused(error))
 		suspect(lane->domain);
 	return error;
 }
