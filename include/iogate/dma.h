@@ -57,7 +57,7 @@ struct iog_sg {
  * @size: bytes, not 0.
  * @dir: who writes.
  * @attrs: enum iog_dma_attrs.
- * @iova: what to tell the device; keeps the offset within the page.
+ * @iova: result: what to tell the device; keeps the offset within the page. Unchanged on error.
  *
  * Context: @lane; may allocate; waits for hardware where unmapping does, and on units that cache not-present entries.
  * Return: 0; -IOG_EINVAL (size 0, unknown direction or attribute, bad lane); -IOG_ERANGE if the buffer wraps or lies beyond what the domain or, untranslated, the device can address;
@@ -76,8 +76,10 @@ IOG_API int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t 
  * @attrs: as mapped; IOG_DMA_SKIP_SYNC may differ.
  *
  * Context: @lane; waits for hardware in strict mode.
- * Return: 0; -IOG_EINVAL for what cannot have been mapped; -IOG_ENOENT if nothing is mapped there (unmapped twice): nothing is changed; what the unit returned: the entries are
- *         gone, but hardware may remember them, and the addresses are not used again until a flush succeeds. The memory must not be reused either.
+ * Return: with nothing changed: -IOG_EINVAL for what cannot have been mapped (size 0, unknown direction or attribute, bad lane, a bypass that was not granted, a range that wraps or
+ *         that nothing maps to, a blocked domain); -IOG_ENOENT if not all of it is mapped (unmapped twice), or the device is in no domain. Otherwise 0; what the unit returned, and if
+ *         it is from this unmapping the entries are gone, but hardware may remember them: the addresses are not used again until a flush succeeds, and the memory must not be either.
+ *         With an earlier one still outstanding and no room to note another (deferred_entries) nothing is unmapped.
  */
 IOG_API int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs);
 
@@ -89,8 +91,8 @@ IOG_API int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t
  * @n: segments, not 0.
  * @dir: who writes, for all.
  * @attrs: enum iog_dma_attrs.
- * @iova: the first address of the run that holds all segments. May be NULL.
- * @mapped_n: how many (iova, iova_size) pairs the device has to be told of: neighbours are merged as far as the device's segment bounds allow.
+ * @iova: result: the first address of the list. May be NULL.
+ * @mapped_n: result: how many (iova, iova_size) pairs the device has to be told of: neighbours are merged as far as the device's segment bounds allow.
  *
  * One run of addresses holds the list, in order; a segment that does not begin where the last one ended, on a page boundary, begins a new pair. With IOG_DMA_BYPASS, identity or static 1:1 domains
  * each segment is its own address, and only what is contiguous in memory is merged. No pair is longer than the device's segment_max or crosses its segment_boundary: where a
@@ -112,7 +114,7 @@ IOG_API int iog_dma_map_sg(struct iog_device *device, iog_lane_t lane, struct io
  * @attrs: as mapped.
  *
  * Context: as iog_dma_unmap().
- * Return: as iog_dma_unmap().
+ * Return: as iog_dma_unmap(); -IOG_EINVAL also for a list that was not mapped so.
  */
 IOG_API int iog_dma_unmap_sg(struct iog_device *device, iog_lane_t lane, struct iog_sg *sg, uint32_t n, enum iog_dma_dir dir, uint32_t attrs);
 
@@ -121,11 +123,11 @@ IOG_API int iog_dma_unmap_sg(struct iog_device *device, iog_lane_t lane, struct 
  * @device: attached to a domain.
  * @lane: the caller's lane.
  * @size: bytes, not 0; rounded up to a power of two of at least the granule.
- * @va: zeroed memory, aligned to its size.
- * @iova: what to tell the device.
+ * @va: result: zeroed memory, aligned to its size.
+ * @iova: result: what to tell the device. Both are unchanged on error.
  *
- * Context: as iog_dma_map(). With a device that does not snoop the caller needs memory that is not cached: -IOG_EOPNOTSUPP there.
- * Return: as iog_dma_map().
+ * Context: as iog_dma_map(); takes pages from the platform.
+ * Return: as iog_dma_map(); -IOG_EOPNOTSUPP for a device that does not snoop, which needs memory that is not cached.
  */
 IOG_API int iog_dma_alloc(struct iog_device *device, iog_lane_t lane, uint64_t size, void **va, iog_iova_t *iova);
 
@@ -137,8 +139,8 @@ IOG_API int iog_dma_alloc(struct iog_device *device, iog_lane_t lane, uint64_t s
  * @va: from iog_dma_alloc().
  * @iova: from iog_dma_alloc().
  *
- * Context: waits for hardware in every mode: the memory goes back to the platform.
- * Return: as iog_dma_unmap(); after an error the memory is kept.
+ * Context: @lane; waits for hardware in every mode: the memory goes back to the platform.
+ * Return: as iog_dma_unmap(), -IOG_ENOENT also where @iova does not lead to @va; after an error the memory is kept.
  */
 IOG_API int iog_dma_free(struct iog_device *device, iog_lane_t lane, uint64_t size, void *va, iog_iova_t iova);
 
@@ -172,7 +174,8 @@ IOG_API int iog_dma_unmap_resource(struct iog_device *device, iog_lane_t lane, i
  * Copies back what is copied for untrusted devices, and drops cache lines for those that do not snoop. Does nothing otherwise, and for what the device does not write.
  *
  * Context: @lane; does not wait for hardware.
- * Return: 0; -IOG_EINVAL; -IOG_ENOENT if nothing is mapped there.
+ * Return: 0; -IOG_EINVAL (size 0, unknown direction, bad lane, a range that wraps or leaves its mapping, a blocked domain); -IOG_ENOENT if nothing is mapped there, or the device is
+ *         in no domain. Of devices that are trusted and snoop the address is not looked at.
  */
 IOG_API int iog_dma_sync_for_cpu(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir);
 
@@ -186,7 +189,7 @@ IOG_API int iog_dma_sync_for_cpu(struct iog_device *device, iog_lane_t lane, iog
  * @dir: as mapped.
  *
  * Context: @lane; does not wait for hardware.
- * Return: 0; -IOG_EINVAL; -IOG_ENOENT.
+ * Return: as iog_dma_sync_for_cpu().
  */
 IOG_API int iog_dma_sync_for_device(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir);
 
@@ -204,7 +207,7 @@ struct iog_dma_run {
  * @device: attached to a paging domain.
  * @lane: the caller's lane.
  * @size: bytes, not 0; rounded up to the granule.
- * @run: result.
+ * @run: result; unchanged on error.
  *
  * Context: as iog_dma_map().
  * Return: as iog_dma_map(); -IOG_EOPNOTSUPP where addresses are not translated: map each buffer instead.
@@ -222,7 +225,8 @@ IOG_API int iog_dma_reserve(struct iog_device *device, iog_lane_t lane, uint64_t
  * @attrs: enum iog_dma_attrs; no bypass.
  *
  * Context: as iog_dma_map().
- * Return: as iog_dma_map(); -IOG_EEXIST if something is linked there: then nothing of the call is.
+ * Return: as iog_dma_reserve(); -IOG_EINVAL also for what is misaligned, or an attribute that is not for runs; -IOG_ERANGE also beyond the run; -IOG_EEXIST if something is linked there.
+ *         After an error nothing of the call is linked.
  */
 IOG_API int iog_dma_link(const struct iog_dma_run *run, iog_lane_t lane, uint64_t offset, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs);
 
@@ -235,8 +239,8 @@ IOG_API int iog_dma_link(const struct iog_dma_run *run, iog_lane_t lane, uint64_
  *
  * For devices that do not snoop iog_dma_sync_for_cpu() comes before it: there is no direction here.
  *
- * What was linked in pieces as large as a leaf of 2 MiB or more, in a run of more than IOG_IOVA_CACHED_MAX pages, is unlinked leaf by leaf at least, unless the page table
- * was created with IOG_PGTABLE_SPLIT.
+ * What was linked in pieces that large leaves hold (2 MiB and more, where address and memory are aligned so) is unlinked by whole leaves, unless the page table was created
+ * with IOG_PGTABLE_SPLIT. Smaller runs from windows have none.
  *
  * Context: @lane; waits for hardware; allocates only to split.
  * Return: with nothing changed: -IOG_EINVAL (misaligned, size 0, bad lane, a part of a large leaf), -IOG_ERANGE beyond the run, -IOG_ENOMEM, and as iog_dma_reserve() for where
@@ -249,8 +253,8 @@ IOG_API int iog_dma_unlink(const struct iog_dma_run *run, iog_lane_t lane, uint6
  * @run: void afterwards.
  * @lane: the caller's lane.
  *
- * Context: @lane; waits for hardware in strict mode.
- * Return: as iog_dma_unmap().
+ * Context: @lane; waits for hardware in strict mode, for untrusted devices, and while an unlinking in this domain has failed and no flush has succeeded since.
+ * Return: as iog_dma_unmap(); -IOG_EINVAL also for a run that was released. @run stays as it was only where nothing is changed.
  */
 IOG_API int iog_dma_release(struct iog_dma_run *run, iog_lane_t lane);
 

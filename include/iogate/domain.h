@@ -80,13 +80,16 @@ struct iog_domain_config {
 	struct iog_range identity_low;
 	/* Default strict. */
 	enum iog_inval_mode mode;
-	/* Deferred: entries that one lane lets wait, 1 to 65536, default 256; and for how long, in ms, default 10 (see iog_domain_tick()). */
+	/*
+	 * Deferred: entries that one lane lets wait, 1 to 65536, default 256; and for how long, in ms, default 10 (see iog_domain_tick()). In every mode the former also bounds
+	 * what one lane keeps in quarantine.
+	 */
 	uint32_t deferred_entries;
 	uint32_t deferred_ms;
 	/* Addresses that may be handed out, inclusive. Default: from one granule to the end of the page table's address space, so that 0 is never a DMA address. last = 0: the default. */
 	iog_iova_t first;
 	iog_iova_t last;
-	/* Never handed out. Copied. */
+	/* Never handed out, nor mapped 1:1 by the identity policy. Copied. */
 	const struct iog_range *reserved;
 	uint32_t nr_reserved;
 	/* IOG_IOVA_BOTTOM_UP, IOG_IOVA_STALE; and pools as in struct iog_iova_config. */
@@ -150,11 +153,12 @@ enum iog_device_flags {
 /**
  * iog_domain_create() - an address space without devices.
  * @config: kept by value.
- * @domain: result.
+ * @domain: result; unchanged on error.
  *
  * Context: any; allocates. Where @config.memory is given, lane 0 of the table memory is used: nobody else uses it meanwhile, be it for another domain.
- * Return: 0; -IOG_EINVAL for a malformed @config; -IOG_ERANGE for addresses that the page table cannot express; -IOG_EOPNOTSUPP for a policy that the format is not fit for
- *         (identity wants spare bits); -IOG_ENOMEM.
+ * Return: 0; -IOG_EINVAL for a malformed @config (memory that overlaps, windows on a granule or format that they do not fit, too); -IOG_ERANGE for addresses, address bits or page sizes
+ *         that the page table cannot express, or no room above @identity_last; -IOG_EOPNOTSUPP for a policy that the format is not fit for (identity wants spare bits), or @iova_flags that
+ *         its allocator has not; -IOG_ENOMEM.
  */
 IOG_API int iog_domain_create(const struct iog_domain_config *config, struct iog_domain **domain);
 
@@ -175,7 +179,8 @@ IOG_API int iog_domain_destroy(struct iog_domain *domain);
  * Concurrent callers share a flush where one that begins after all their unmaps serves them, and its error, if it fails.
  *
  * Context: @lane; waits for hardware.
- * Return: 0; -IOG_EINVAL for a bad @lane; what the unit returned, and then nothing is given back: a later flush may succeed, and gives it back then.
+ * Return: 0, also for domains that are not paging; -IOG_EINVAL for a bad @lane; what the unit returned, and then nothing is given back: a later flush may succeed, and gives it back
+ *         then.
  */
 IOG_API int iog_domain_flush(struct iog_domain *domain, iog_lane_t lane);
 
@@ -188,7 +193,7 @@ IOG_API int iog_domain_flush(struct iog_domain *domain, iog_lane_t lane);
  * Call it per lane, at intervals of deferred_ms or a little more: an entry then waits for two ticks at most.
  *
  * Context: @lane; may wait for hardware.
- * Return: 0; -IOG_EINVAL for a bad @lane; what the unit returned.
+ * Return: 0; -IOG_EINVAL for a bad @lane; what the unit returned: the next tick tries again.
  */
 IOG_API int iog_domain_tick(struct iog_domain *domain, iog_lane_t lane, uint64_t now_ms);
 
@@ -216,17 +221,17 @@ IOG_API struct iog_pgtable *iog_domain_pgtable(struct iog_domain *domain);
  * @domain: the domain.
  * @stats: result.
  *
- * Context: any.
+ * Context: any; as iog_iova_stats().
  */
 IOG_API void iog_domain_stats(struct iog_domain *domain, struct iog_domain_stats *stats);
 
 /**
  * iog_group_create() - an empty isolation group.
  * @platform: the host.
- * @group: result.
+ * @group: result; unchanged on error.
  *
  * Context: any; allocates.
- * Return: 0; -IOG_EINVAL; -IOG_ENOMEM.
+ * Return: 0; -IOG_EINVAL for a @platform without object_alloc and object_free; -IOG_ENOMEM.
  */
 IOG_API int iog_group_create(const struct iog_platform *platform, struct iog_group **group);
 
@@ -234,18 +239,18 @@ IOG_API int iog_group_create(const struct iog_platform *platform, struct iog_gro
  * iog_group_destroy() - the opposite.
  * @group: NULL is allowed.
  *
- * Context: any.
- * Return: 0; -IOG_EBUSY while a device is in it.
+ * Context: not one that interrupts another call.
+ * Return: 0; -IOG_EBUSY, with nothing done, while a device is in it.
  */
 IOG_API int iog_group_destroy(struct iog_group *group);
 
 /**
  * iog_device_create() - make a device known. It starts blocked, or in the domain of its group.
  * @config: kept by value.
- * @device: result.
+ * @device: result; unchanged on error.
  *
  * Context: not one that interrupts another call; allocates; waits for hardware.
- * Return: 0; -IOG_EINVAL; -IOG_ENOMEM; -IOG_EEXIST if the unit has a device of this id already; as iog_domain_attach() if its group is in a domain; what the unit returned.
+ * Return: 0; -IOG_EINVAL for a malformed @config; -IOG_ENOMEM; -IOG_EEXIST if the unit has a device of this id already; as iog_domain_attach() if its group is in a domain; what the unit returned.
  */
 IOG_API int iog_device_create(const struct iog_device_config *config, struct iog_device **device);
 

@@ -58,6 +58,7 @@ enum iog_iova_flags {
  *
  * @flush: makes hardware forget every address freed so far, whoever freed it; may itself call iog_iova_free() with the same lane (a caller that queues what it
  *         frees drains the queue here). Called with no lock of the allocator held. Returns 0, or an error, and then nothing is used again on its account.
+ * @ctx: handed to @flush.
  */
 struct iog_iova_flush {
 	int (*flush)(void *ctx);
@@ -81,12 +82,12 @@ struct iog_iova_config {
 	/* The aperture, inclusive; first a multiple of the granule, last + 1 too. last = 0 means 2^48 - 1. */
 	iog_iova_t first;
 	iog_iova_t last;
-	/* Ranges never to be handed out (message-signalled interrupts, reserved regions); any order, they may overlap and reach beyond the aperture. Copied. */
+	/* Ranges never to be handed out (message-signalled interrupts, reserved regions); any order and alignment, they may overlap and reach beyond the aperture. Copied. */
 	const struct iog_range *reserved;
 	uint32_t nr_reserved;
 	/* Pooled: pools, a power of two up to 1024. 1 is the classic single arena, which flushes when it wraps and at no other time. Default: 4 to 16, by lanes. */
 	uint32_t pools;
-	/* Pooled: bytes of the aperture to serve, from its beginning, as its bitmaps take a bit per granule. Default: all of it, at most 2^24 granules. */
+	/* Pooled: bytes of the aperture to serve, a multiple of the granule, from its beginning, as its bitmaps take a bit per granule. Default: all of it, at most 2^24 granules. */
 	uint64_t arena;
 };
 
@@ -107,10 +108,11 @@ struct iog_iova_stats {
 /**
  * iog_iova_create() - an allocator.
  * @config: kept by value.
- * @iova: result.
+ * @iova: result; unchanged on error.
  *
  * Context: any; allocates.
- * Return: 0; -IOG_EINVAL for a malformed @config; -IOG_EOPNOTSUPP for flags that the scheme has not; -IOG_ENOMEM.
+ * Return: 0; -IOG_EINVAL for a malformed @config (STALE without LAZY, too), or a @platform without object_alloc and object_free; -IOG_EOPNOTSUPP for flags that the scheme has not;
+ *         -IOG_ENOMEM.
  */
 IOG_API int iog_iova_create(const struct iog_iova_config *config, struct iog_iova **iova);
 
@@ -134,7 +136,7 @@ IOG_API void iog_iova_destroy(struct iog_iova *iova);
  *
  * Before it fails for want of space it has emptied the stock of every lane.
  *
- * Context: @lane; may take bookkeeping memory from the platform; may wait where @flush does.
+ * Context: @lane; may take bookkeeping memory from the platform; may wait where @flush does, and, to empty their stock, for lanes to leave a call (a few instructions).
  * Return: 0; -IOG_EINVAL for a @size of 0 or a bad @lane; -IOG_ENOSPC; -IOG_ENOMEM; what @flush returned.
  */
 IOG_API int iog_iova_alloc(struct iog_iova *iova, iog_lane_t lane, uint64_t size, iog_iova_t limit, const struct iog_iova_flush *flush, iog_iova_t *address);
@@ -147,10 +149,12 @@ IOG_API int iog_iova_alloc(struct iog_iova *iova, iog_lane_t lane, uint64_t size
  * @size: the size that was asked for, or that rounded up to the granule.
  *
  * A run that is not handed out as such (freed twice, another size, an address of somebody else) is refused where the scheme can see it: the tree always; with assertion
- * level 1 the magazines too, which take a visit to the tree for it; pooled and window see whether every granule of it is handed out.
+ * level 1 the magazines too, which take a visit to the tree for it; pooled and window see whether every granule of it is handed out. Window has two limits: another lane than the owner looks
+ * at the owner's bitmaps with assertion level 1 only, and two lanes that free one run at the same moment are not told apart.
  *
- * Context: @lane; does not allocate or wait.
- * Return: 0; -IOG_EINVAL, and nothing is changed.
+ * Context: @lane; does not allocate, or wait for hardware.
+ * Return: 0; -IOG_EINVAL (a @size of 0, a bad @lane, an address outside the aperture or where no run of this size begins, a run that is seen not to be handed out), and nothing is
+ *         changed.
  */
 IOG_API int iog_iova_free(struct iog_iova *iova, iog_lane_t lane, iog_iova_t address, uint64_t size);
 
@@ -160,9 +164,9 @@ IOG_API int iog_iova_free(struct iog_iova *iova, iog_lane_t lane, iog_iova_t add
  * @lane: the lane whose stock goes back: one that goes away. IOG_LANE_ALL: every lane's, and the shared stock.
  * @self: the caller's lane; may be @lane.
  *
- * What was freed lazily stays until a flush is known to have covered it.
+ * What was freed lazily stays until a flush is known to have covered it. Does nothing with schemes that keep no stock: tree, pooled.
  *
- * Context: @self. Other lanes may be inside calls.
+ * Context: @self; does not allocate, or wait for hardware. Other lanes may be inside calls, and are waited for (a few instructions).
  * Return: 0; -IOG_EINVAL for a bad lane.
  */
 IOG_API int iog_iova_drain(struct iog_iova *iova, iog_lane_t lane, iog_lane_t self);
@@ -172,7 +176,7 @@ IOG_API int iog_iova_drain(struct iog_iova *iova, iog_lane_t lane, iog_lane_t se
  * @iova: the allocator.
  * @stats: result.
  *
- * Context: any.
+ * Context: any. Of windows it closes every lane's gate for as long as it counts.
  */
 IOG_API void iog_iova_stats(struct iog_iova *iova, struct iog_iova_stats *stats);
 

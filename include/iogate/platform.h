@@ -12,7 +12,8 @@
  * calls iogate from a context which can interrupt another call on the same CPU (an interrupt handler, a signal handler) must therefore
  *  - give that context a lane of its own, and
  *  - supply @irq_save and @irq_restore, which iogate puts around those instructions.
- * A host that never calls iogate from such a context leaves both NULL. The common map and unmap of pages whose tables exist takes neither.
+ * A host that never calls iogate from such a context leaves both NULL. The common map and unmap of pages whose tables exist takes neither; addresses from magazines and windows, and with
+ * them the DMA API, take both in each call, and hold interrupts off while the call waits for hardware.
  */
 #ifndef IOGATE_PLATFORM_H
 #define IOGATE_PLATFORM_H
@@ -80,7 +81,8 @@ struct iog_platform {
 
 	/*
 	 * When this returns, every CPU that runs a lane has executed a full memory barrier since the call began (membarrier(2), an interrupt
-	 * to all CPUs). Called rarely, before memory goes back to the host. Optional: without it every call pays for a full barrier of its own on entry.
+	 * to all CPUs). Called rarely: before memory goes back to the host, before a lane takes what another keeps in stock, and when a device is attached. Optional: without it
+	 * every call pays for full barriers of its own.
 	 */
 	void (*lanes_barrier)(void *ctx);
 

@@ -52,7 +52,8 @@ struct iog_unit_ops {
 
 	/*
 	 * Make hardware forget what @gather holds (see iog_flush_fn), or with NULL everything of domain @id, and wait for it. Entries stored before are visible
-	 * to the walker: the driver orders them before its doorbell (platform.h, dma_wmb).
+	 * to the walker: the driver orders them before its doorbell (platform.h, dma_wmb). Takes no lock that attaching holds, and is not called for an @id that was removed.
+	 * Returns 0; -IOG_ETIMEDOUT or -IOG_EIO, and no other: what was to be forgotten goes into quarantine on account of these.
 	 */
 	int (*invalidate)(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather);
 };
@@ -80,10 +81,10 @@ struct iog_unit {
 
 /**
  * iog_unit_init() - make a unit known to the library.
- * @unit: @ops, @platform and @domain_ids (1 to 2^20 - 1) are filled in; ias, oas and pgtable_flags as far as known.
+ * @unit: @ops, @platform and @domain_ids (1 to 2^20 - 1) are filled in; ias, oas and pgtable_flags as far as known: 0 is not compared, and domain_add decides.
  *
  * Context: any; allocates.
- * Return: 0; -IOG_EINVAL; -IOG_ENOMEM.
+ * Return: 0; -IOG_EINVAL if one of these, or a member of @ops, is missing or out of range; -IOG_ENOMEM.
  */
 IOG_API int iog_unit_init(struct iog_unit *unit);
 
