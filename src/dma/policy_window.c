@@ -70,10 +70,11 @@ static int clear_at_once(struct domain_lane *lane, iog_iova_t iova, uint64_t siz
 
 	if (!error && iog_window_clear(lane->domain->iova, iova >> shift, size >> shift, holes, &cleared))
 		error = -IOG_ENOENT;
-	if (cleared) {
+	if (cleared)
 		iog_gather_add_range(&lane->gather, iova, iova + (size - 1), lane->domain->granule);
+	/* Even if nothing is left: fill() may have undone what a unit was told of, and did not answer. */
+	if (!error)
 		error = iog_gather_flush(&lane->gather);
-	}
 	domain_lane_exit(lane, flags);
 	return error;
 }

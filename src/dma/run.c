@@ -30,7 +30,10 @@ static int run_part(const struct iog_dma_run *run, uint64_t granule, uint64_t of
 	return offset > run->size || size > run->size - offset ? -IOG_ERANGE : 0;
 }
 
-/* An unlinking has failed. Until a flush that covers it has completed, every run that is released goes into quarantine. Release: pairs with is_suspect(). */
+/*
+ * A unit has not answered when it was told of a linking or unlinking. Until a flush that covers it has completed, every run that is released goes into quarantine. Release: pairs
+ * with is_suspect().
+ */
 static void suspect(struct iog_domain *domain)
 {
 	uint64_t needed = flush_needed(&domain->clock), known = atomic_load_explicit(&domain->suspect, memory_order_relaxed);
@@ -87,6 +90,9 @@ int iog_dma_link(const struct iog_dma_run *run, iog_lane_t lane_number, uint64_t
 	if (run->device->flags & IOG_DEVICE_NONCOHERENT)
 		prot &= ~(uint32_t)IOG_PROT_COHERENT;
 	error = lane->domain->policy->fill(lane, run->iova + offset, paddr, size, prot);
+	/* What was entered and undone may be remembered, where the unit was told before it was undone. */
+	if (error == -IOG_ETIMEDOUT || error == -IOG_EIO)
+		suspect(lane->domain);
 	if (error)
 		return iog_dma_map_error(lane->domain, paddr, size, error);
 	if (!(attrs & IOG_DMA_SKIP_SYNC))

@@ -232,6 +232,52 @@ static void test_timeout(void **state)
 	}
 }
 
+/*
+ * A unit that remembers what is not there, and does not answer when it is told of a link: what is unlinked, freed or released after that is forgotten first, whichever lane
+ * sees to it.
+ */
+static void test_link_timeout(void **state)
+{
+	(void)state;
+	for (uint32_t w = 0; w < nr_low_kit_ways; w++) {
+		const struct kit_config config = { .way = &kit_ways[w], .lanes = 2, .pgtable_flags = IOG_PGTABLE_FLUSH_ON_MAP };
+		struct iog_dma_run run;
+		uint64_t before;
+		struct kit kit;
+
+		kit_create(&kit, &config);
+		assert_int_equal(iog_dma_reserve(kit.device, 0, KIT_PAGE, &run), 0);
+		kit.inval_error = -IOG_ETIMEDOUT;
+		assert_int_equal(iog_dma_link(&run, 0, 0, kit_paddr(&kit, 0), KIT_PAGE, IOG_DMA_FROM_DEVICE, 0), -IOG_ETIMEDOUT);
+		kit.inval_error = 0;
+		before = kit.invalidations;
+		assert_int_equal(iog_dma_unlink(&run, 0, 0, KIT_PAGE), 0);
+		assert_true(kit.invalidations > before);
+		assert_int_equal(iog_domain_flush(kit.domain, 0), 0);
+		assert_int_equal(iog_dma_release(&run, 0), 0);
+
+		for (uint32_t lane = 0; lane < 2; lane++) {
+			iog_iova_t was;
+
+			assert_int_equal(iog_dma_reserve(kit.device, 0, KIT_PAGE, &run), 0);
+			was = run.iova;
+			kit.inval_error = -IOG_ETIMEDOUT;
+			assert_int_equal(iog_dma_link(&run, 0, 0, kit_paddr(&kit, 0), KIT_PAGE, IOG_DMA_FROM_DEVICE, 0), -IOG_ETIMEDOUT);
+			kit.inval_error = 0;
+			before = kit.invalidations;
+			assert_int_equal(iog_dma_release(&run, lane), 0);
+			for (uint32_t n = 0; n < 100 && kit.invalidations == before; n++) {
+				assert_int_equal(iog_dma_reserve(kit.device, lane, KIT_PAGE, &run), 0);
+				assert_true(run.iova != was || kit.invalidations > before);
+				assert_int_equal(iog_dma_release(&run, lane), 0);
+			}
+			assert_int_equal(iog_domain_flush(kit.domain, lane), 0);
+		}
+		kit_empty(&kit);
+		kit_destroy(&kit);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_large_leaf),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_link_timeout),
 	};
 
 	return cmocka_run_group_tests_name("dma run", tests, NULL, NULL);
