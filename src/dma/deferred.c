@@ -12,7 +12,6 @@
 
 #include "../inval/gather.h"
 #include "../iova/allocator.h"
-#include "../pgtable/memory.h"
 #include "../pgtable/pgtable.h"
 #include "flush.h"
 
@@ -116,18 +115,6 @@ int iog_domain_flushed(struct domain_lane *lane)
 	return error;
 }
 
-void iog_domain_tables_take_over(struct domain_lane *self, struct domain_lane *from)
-{
-	if (from == self) {
-		iog_gather_complete(&self->gather);
-		return;
-	}
-	self->gather.nr_tables = from->gather.nr_tables;
-	memcpy(self->gather.tables, from->gather.tables, from->gather.nr_tables * sizeof(from->gather.tables[0]));
-	iog_gather_complete(&self->gather);
-	iog_gather_reset(&from->gather);
-}
-
 /*
  * Flush, and free what waits on this lane, and on others: with @everything on all, gathers included; else where addresses wait. One flush covers them all, as it begins when their
  * gates are closed.
@@ -155,7 +142,7 @@ static int flush_lanes(struct domain_lane *self, bool everything)
 		iog_gather_complete(&self->gather);
 		for (uint32_t n = 0; n < domain->lanes_count; n++)
 			if (gate_is_shut(&domain->lanes[n].gate))
-				iog_domain_tables_take_over(self, &domain->lanes[n]);
+				iog_gather_take_over(&self->gather, &domain->lanes[n].gather);
 	}
 	/* Only now: from here on the gather may fill again. */
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {

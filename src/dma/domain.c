@@ -2,6 +2,7 @@
 /*
  * Domains: made of a page table, an allocator and lanes, as the configuration says; and their accounts. What happens to addresses and entries is the policy's.
  */
+#include "../inval/gather.h"
 #include "../iova/allocator.h"
 #include "../pgtable/memory.h"
 #include "../pgtable/pgtable.h"
@@ -213,7 +214,7 @@ static void domain_free(struct iog_domain *domain)
 	if (domain->pgtable) {
 		/* Tables that only a gather knows any more go back through the one of lane 0. */
 		for (uint32_t n = 0; n < domain->lanes_count && domain->lanes[n].gather.pgtable; n++)
-			iog_domain_tables_take_over(&domain->lanes[0], &domain->lanes[n]);
+			iog_gather_take_over(&domain->lanes[0].gather, &domain->lanes[n].gather);
 	}
 	iog_iova_destroy(domain->iova);
 	iog_pgtable_destroy(domain->pgtable, 0);

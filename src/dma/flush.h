@@ -29,11 +29,4 @@ int iog_domain_flush_units(struct domain_lane *lane);
  */
 int iog_domain_flushed(struct domain_lane *lane);
 
-/**
- * iog_domain_tables_take_over() - give the tables of another lane's gather back, as this lane's; all that the gather holds has been forgotten by hardware.
- * @self: the caller's lane, its gather empty unless it is @from itself.
- * @from: the other one, its gate closed.
- */
-void iog_domain_tables_take_over(struct domain_lane *self, struct domain_lane *from);
-
 #endif

@@ -30,6 +30,11 @@ static int create(struct iog_domain *domain, const struct iog_domain_config *con
 	return iog_window_bind(domain->iova, domain->pgtable, &domain->clock, iog_domain_invalidate, domain->lanes, sizeof(*domain->lanes));
 }
 
+static void destroy(struct iog_domain *domain)
+{
+	iog_window_unbind(domain->iova);
+}
+
 static void flushed(struct domain_lane *lane)
 {
 	iog_window_flushed(lane->domain->iova, lane->lane);
@@ -245,6 +250,7 @@ const struct iog_policy iog_policy_window = {
 	.iova = &iog_iova_window,
 	.iova_flags = IOG_IOVA_LAZY,
 	.create = create,
+	.destroy = destroy,
 	.map = map,
 	.unmap = unmap,
 	.alloc = alloc,

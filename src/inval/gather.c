@@ -7,6 +7,7 @@
 
 #include "gather.h"
 
+#include "../pgtable/memory.h"
 #include "../pgtable/release.h"
 
 void iog_gather_reset(struct iog_gather *gather)
@@ -98,4 +99,15 @@ void iog_gather_complete(struct iog_gather *gather)
 	if (gather->nr_tables)
 		iog_pgtable_release(gather->pgtable, gather);
 	iog_gather_reset(gather);
+}
+
+void iog_gather_take_over(struct iog_gather *self, struct iog_gather *from)
+{
+	/* Records are values. */
+	if (from != self) {
+		self->nr_tables = from->nr_tables;
+		memcpy(self->tables, from->tables, from->nr_tables * sizeof(from->tables[0]));
+		iog_gather_reset(from);
+	}
+	iog_gather_complete(self);
 }

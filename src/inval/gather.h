@@ -44,4 +44,13 @@ int iog_gather_invalidate(struct iog_gather *gather);
  */
 void iog_gather_reset(struct iog_gather *gather);
 
+/**
+ * iog_gather_take_over() - give another lane's tables back; all that its gather holds has been forgotten by hardware.
+ * @self: of the caller's lane and the same page table; empty unless it is @from itself.
+ * @from: the other one, which nobody uses meanwhile; empty afterwards.
+ *
+ * Context: @self's lane, outside any other call.
+ */
+void iog_gather_take_over(struct iog_gather *self, struct iog_gather *from);
+
 #endif

@@ -30,6 +30,12 @@
 int iog_window_bind(struct iog_iova *iova, struct iog_pgtable *pgtable, struct flush_clock *clock, iog_flush_fn *flush, void *ctx, size_t stride);
 
 /**
+ * iog_window_unbind() - give back the tables that are left in gathers, as lane 0: the page table is about to be destroyed.
+ * @iova: bound; no other call on it any more, but iog_iova_destroy(). No unit remembers anything.
+ */
+void iog_window_unbind(struct iog_iova *iova);
+
+/**
  * iog_window_map() - addresses from a window, and their entries.
  * @iova: bound.
  * @lane: the caller's lane.

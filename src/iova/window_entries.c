@@ -2,6 +2,7 @@
 /*
  * Windows bound to a page table, for a domain: an address and its entry in one step (window.h).
  */
+#include "../inval/gather.h"
 #include "windows.h"
 
 /* The entry that the format makes of a page, or 0. */
@@ -51,6 +52,14 @@ int iog_window_bind(struct iog_iova *iova, struct iog_pgtable *pgtable, struct f
 	windows->clock = clock;
 	learn_leaf(windows);
 	return 0;
+}
+
+void iog_window_unbind(struct iog_iova *iova)
+{
+	struct iova_window *windows = windows_of(iova);
+
+	for (uint32_t lane = 0; lane < iova->lanes; lane++)
+		iog_gather_take_over(&windows->lanes[0].gather, &windows->lanes[lane].gather);
 }
 
 int iog_window_map(struct iog_iova *iova, iog_lane_t number, uint64_t paddr, uint64_t n, uint32_t prot, uint64_t limit, const struct iog_iova_flush *flush,
