@@ -61,8 +61,8 @@ struct iog_sg {
  *
  * Context: @lane; may allocate; waits for hardware where unmapping does, and on units that cache not-present entries.
  * Return: 0; -IOG_EINVAL (size 0, unknown direction or attribute, bad lane); -IOG_ERANGE if the buffer wraps or lies beyond what the domain or, untranslated, the device can address;
- *         -IOG_EPERM for a bypass that was not granted; -IOG_ENOENT when the device is in no domain; -IOG_EFAULT in a blocked one; -IOG_ENOSPC, -IOG_ENOMEM; what the unit
- *         returned. Nothing is mapped after an error.
+ *         -IOG_EPERM for a bypass that was not granted; -IOG_ENOENT when the device is in no domain; -IOG_EFAULT in a blocked one; -IOG_ENOSPC, -IOG_ENOMEM; -IOG_EAGAIN while a
+ *         unit does not answer and as much waits for it on this lane as may; what the unit returned. Nothing is mapped after an error.
  */
 IOG_API int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova);
 
@@ -77,9 +77,9 @@ IOG_API int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t 
  *
  * Context: @lane; waits for hardware in strict mode.
  * Return: with nothing changed: -IOG_EINVAL for what cannot have been mapped (size 0, unknown direction or attribute, bad lane, a bypass that was not granted, a range that wraps or
- *         that nothing maps to, a blocked domain); -IOG_ENOENT if not all of it is mapped (unmapped twice), or the device is in no domain. Otherwise 0; what the unit returned, and if
- *         it is from this unmapping the entries are gone, but hardware may remember them: the addresses are not used again until a flush succeeds, and the memory must not be either.
- *         With an earlier one still outstanding and no room to note another (deferred_entries) nothing is unmapped.
+ *         that nothing maps to, a blocked domain); -IOG_ENOENT if not all of it is mapped (unmapped twice), or the device is in no domain; -IOG_EAGAIN while a unit does not answer
+ *         and as much waits for it on this lane as may (deferred_entries of the domain): it can be unmapped later. Otherwise 0; what the unit returned: the entries are gone, but
+ *         hardware may remember them, the addresses are not used again until a flush succeeds, and the memory must not be either.
  */
 IOG_API int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs);
 

@@ -30,15 +30,22 @@ static void enqueue(struct domain_lane *lane, iog_iova_t iova, uint64_t size, ui
 	atomic_store_explicit(&lane->nr_deferred, nr + 1, memory_order_relaxed);
 }
 
+static bool has_room(const struct domain_lane *lane)
+{
+	return queued(lane) < lane->domain->deferred_entries;
+}
+
 int iog_domain_make_room(struct domain_lane *lane)
 {
-	return queued(lane) < lane->domain->deferred_entries ? 0 : iog_domain_flush_lane(lane);
+	if (!has_room(lane))
+		(void)iog_domain_flush_lane(lane);
+	return has_room(lane) ? 0 : -IOG_EAGAIN;
 }
 
 void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
 	atomic_fetch_add_explicit(&lane->domain->quarantined, size, memory_order_relaxed);
-	if (queued(lane) < lane->domain->deferred_entries)
+	if (has_room(lane))
 		enqueue(lane, iova, size, DEFERRED_QUARANTINED | marks);
 }
 
@@ -49,14 +56,8 @@ void iog_domain_quarantine(struct domain_lane *lane, iog_iova_t iova, uint64_t s
 
 int iog_domain_defer(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 {
-	int error = iog_domain_make_room(lane);
-
-	if (error) {
-		iog_domain_quarantine(lane, iova, size);
-		return error;
-	}
 	enqueue(lane, iova, size, 0);
-	return iog_domain_make_room(lane);
+	return has_room(lane) ? 0 : iog_domain_flush_lane(lane);
 }
 
 /*

@@ -158,7 +158,7 @@ int iog_domain_flush_lane(struct domain_lane *lane);
 
 /**
  * iog_domain_defer() - queue a run that was cleared: it is freed after the next flush. Flushes when the bound is reached.
- * @lane: the lane, its gate entered.
+ * @lane: the lane, its gate entered; there is room, see iog_domain_make_room().
  * @iova: first address.
  * @size: bytes.
  *
@@ -187,7 +187,7 @@ void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uin
  * iog_domain_make_room() - before entries are cleared: see to it that their run can be deferred or quarantined afterwards. Flushes if the queue is full.
  * @lane: the lane, its gate entered.
  *
- * Return: 0: there is room for one run; what the flush returned.
+ * Return: 0: there is room for one run; -IOG_EAGAIN: a unit does not answer, and nothing is to be cleared before it does.
  */
 int iog_domain_make_room(struct domain_lane *lane);
 

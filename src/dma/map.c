@@ -5,6 +5,7 @@
  * iog_dma_map() and iog_dma_unmap() themselves serve the plain request (translated, trusted, snooping device) with a few compares and one call of the policy. All others go to a
  * function of their own, which checks everything again in the order that the errors are documented in.
  */
+#include "../iova/allocator.h"
 #include "bounce.h"
 #include "flush.h"
 #include "map.h"
@@ -35,7 +36,7 @@ int iog_dma_put_run(struct domain_lane *lane, iog_iova_t iova, uint64_t size, in
 	uintptr_t flags;
 
 	if (!cleared)
-		return lane->domain->policy->free(lane, iova, size);
+		return iog_iova_free_flushed(lane->domain->iova, lane->lane, iova, size);
 	flags = domain_lane_enter(lane);
 	/* It may have broken off on the way. */
 	iog_domain_quarantine_marked(lane, iova, size, DEFERRED_MAPPED);

@@ -62,7 +62,7 @@ static inline iog_paddr_t dma_paddr(const struct iog_platform *platform, const v
 /* An unmapping that changed nothing, as against one that the unit did not complete. */
 static inline bool dma_refused(int error)
 {
-	return error == -IOG_ENOENT || error == -IOG_EINVAL || error == -IOG_ERANGE;
+	return error == -IOG_ENOENT || error == -IOG_EINVAL || error == -IOG_ERANGE || error == -IOG_EAGAIN;
 }
 
 /* Counters of a lane, which nobody else writes. */
@@ -90,13 +90,13 @@ static inline void dma_count_unmap(struct domain_lane *lane, uint64_t size)
 int iog_dma_route(const struct iog_device *device, iog_lane_t lane, uint32_t attrs, struct iog_domain **domain);
 
 /**
- * iog_dma_put_run() - a run back to the policy, all of it having been cleared.
+ * iog_dma_put_run() - a run back to the allocator, all of it having been cleared.
  * @lane: the lane, its gate not entered.
  * @iova: first address.
  * @size: bytes.
  * @cleared: what the policy's clear() returned: if hardware may remember the run, it is put into quarantine.
  *
- * Return: @cleared, or else what the policy's free() returned.
+ * Return: @cleared, or else what the allocator returned.
  */
 int iog_dma_put_run(struct domain_lane *lane, iog_iova_t iova, uint64_t size, int cleared);
 

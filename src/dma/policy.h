@@ -23,12 +23,12 @@ struct iog_policy {
 	int (*create)(struct iog_domain *domain, const struct iog_domain_config *config);
 	void (*destroy)(struct iog_domain *domain);
 
-	/* Addresses for [paddr, paddr + size), and the entries. All or nothing. */
+	/* Addresses for [paddr, paddr + size), and the entries. All or nothing. -IOG_EAGAIN as for unmap. */
 	int (*map)(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size, uint32_t prot, iog_iova_t limit, iog_iova_t *iova);
 
 	/*
-	 * The opposite, by the domain's mode: clear, invalidate now or later, free. -IOG_ENOENT with nothing changed if not all of it is mapped; an error of
-	 * the unit leaves the addresses in quarantine (iog_domain_quarantine()).
+	 * The opposite, by the domain's mode: clear, invalidate now or later, free. With nothing changed, -IOG_ENOENT if not all of it is mapped, -IOG_EAGAIN if there is no
+	 * place for a run whose invalidation may fail (iog_domain_make_room()); an error of the unit leaves the addresses in quarantine (iog_domain_quarantine()).
 	 */
 	int (*unmap)(struct domain_lane *lane, iog_iova_t iova, uint64_t size);
 

@@ -63,25 +63,20 @@ static int flush_mapped(struct domain_lane *lane, iog_iova_t iova, uint64_t size
 }
 
 /*
- * Clear what is mapped of a range inside a window, and wait until hardware has forgotten it. Before anything is cleared there is room to keep the range if the unit fails.
- * -IOG_ENOENT and nothing changed if there are holes that must not be.
+ * Clear what is mapped of a range inside a window, and wait until hardware has forgotten it. Inside the gate. -IOG_ENOENT and nothing changed if there are holes that must not be;
+ * what the unit returned.
  */
 static int clear_at_once(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes)
 {
-	uintptr_t flags = domain_lane_enter(lane);
 	uint32_t shift = shift_of(lane);
 	uint64_t cleared = 0;
-	int error = iog_domain_make_room(lane);
 
-	if (!error && iog_window_clear(lane->domain->iova, iova >> shift, size >> shift, holes, &cleared))
-		error = -IOG_ENOENT;
+	if (iog_window_clear(lane->domain->iova, iova >> shift, size >> shift, holes, &cleared))
+		return -IOG_ENOENT;
 	if (cleared)
 		iog_gather_add_range(&lane->gather, iova, iova + (size - 1), lane->domain->granule);
 	/* Even if nothing is left: fill() may have undone what a unit was told of, and did not answer. */
-	if (!error)
-		error = iog_gather_flush(&lane->gather);
-	domain_lane_exit(lane, flags);
-	return error;
+	return iog_gather_flush(&lane->gather);
 }
 
 /* Addresses whose entries are gone, and whose invalidation is still to come, were freed. */
@@ -162,13 +157,17 @@ static int map(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size, uint3
 
 static int unmap_at_once(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes)
 {
-	int error = clear_at_once(lane, iova, size, holes);
+	uintptr_t flags = domain_lane_enter(lane);
+	/* Before anything is cleared there is room to keep the range if the unit fails. */
+	int error = iog_domain_make_room(lane);
 
-	if (iog_likely(!error))
-		return iog_iova_free_flushed(lane->domain->iova, lane->lane, iova, size);
-	if (error != -IOG_ENOENT)
-		quarantine(lane, iova, size);
-	return error;
+	if (!error) {
+		error = clear_at_once(lane, iova, size, holes);
+		if (iog_unlikely(error && error != -IOG_ENOENT))
+			iog_domain_quarantine(lane, iova, size);
+	}
+	domain_lane_exit(lane, flags);
+	return error ? error : iog_iova_free_flushed(lane->domain->iova, lane->lane, iova, size);
 }
 
 static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
@@ -223,10 +222,15 @@ static int unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 static int clear(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 {
 	uint32_t shift = shift_of(lane);
+	uintptr_t flags;
+	int error;
 
 	if (!iog_window_holds(lane->domain->iova, iova >> shift, size >> shift))
 		return iog_policy_tree.clear(lane, iova, size);
-	return clear_at_once(lane, iova, size, true);
+	flags = domain_lane_enter(lane);
+	error = clear_at_once(lane, iova, size, true);
+	domain_lane_exit(lane, flags);
+	return error;
 }
 
 static int free_run(struct domain_lane *lane, iog_iova_t iova, uint64_t size)

@@ -116,7 +116,7 @@ static int map_run(struct domain_lane *lane, const struct iog_device *device, co
 	error = fill_run(lane, *layout, *run, sg, n, prot);
 	/* An error of the unit here keeps the addresses out of use; the caller learns the first one. */
 	if (error)
-		(void)policy->free(lane, *run, size);
+		(void)iog_dma_put_run(lane, *run, size, policy->clear(lane, *run, size));
 	return error;
 }
 

@@ -507,6 +507,47 @@ static void test_timeout(void **state)
 	}
 }
 
+/*
+ * The unit does not answer for so long that a lane has no place left for what waits for it: either an unmap has taken place, and its addresses rest, or the driver is told to come
+ * again, and nothing has changed.
+ */
+static void test_queue_full(void **state)
+{
+	(void)state;
+	for (uint32_t w = 0; w < nr_kit_ways; w++) {
+		const struct kit_config config = { .way = &kit_ways[w], .deferred_entries = 4 };
+		uint32_t again = 0;
+		iog_iova_t iova[12];
+		struct kit kit;
+
+		kit_create(&kit, &config);
+		for (uint32_t i = 0; i < 12; i++)
+			iova[i] = kit_map(&kit, 0, i * 2 * KIT_PAGE, (1 + i % 2) * KIT_PAGE, IOG_DMA_FROM_DEVICE, 0);
+		kit.inval_error = -IOG_ETIMEDOUT;
+		for (uint32_t i = 0; i < 12; i++) {
+			uint64_t size = (1 + i % 2) * KIT_PAGE, before = kit_stats(&kit).bytes_mapped;
+			int error = iog_dma_unmap(kit.device, 0, iova[i], size, IOG_DMA_FROM_DEVICE, 0);
+
+			assert_true(!error || error == -IOG_ETIMEDOUT || error == -IOG_EAGAIN);
+			assert_true(kit_stats(&kit).bytes_mapped == before - (error == -IOG_EAGAIN ? 0 : size));
+			if (error != -IOG_EAGAIN) {
+				kit_note_unmap(&kit, iova[i], size);
+				iova[i] = 0;
+			} else {
+				kit_writes(&kit, iova[i], kit.buffer + i * 2 * KIT_PAGE, size);
+				again++;
+			}
+		}
+		assert_true(again == 8 || (!again && kit_ways[w].mode == IOG_INVAL_DEFERRED));
+		kit.inval_error = 0;
+		for (uint32_t i = 0; i < 12; i++)
+			if (iova[i])
+				kit_unmap(&kit, 0, iova[i], (1 + i % 2) * KIT_PAGE, IOG_DMA_FROM_DEVICE, 0);
+		kit_empty(&kit);
+		kit_destroy(&kit);
+	}
+}
+
 /* Caches of the CPU: cleaned before the device looks, dropped before the CPU does, by the direction. */
 static void test_noncoherent(void **state)
 {
@@ -609,6 +650,7 @@ int main(void)
 		cmocka_unit_test(test_alloc),
 		cmocka_unit_test(test_alloc_refused),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_queue_full),
 		cmocka_unit_test(test_noncoherent),
 		cmocka_unit_test(test_snoop),
 		cmocka_unit_test(test_flush_on_map),
