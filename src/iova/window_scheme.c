@@ -85,26 +85,27 @@ static bool windows_drain(struct iova_window *windows, iog_lane_t lane, iog_lane
 }
 
 /*
- * A run from the tree, where lanes may hold windows that only wait for a flush. The first flush covers what was known to be stale before it, the second what was learnt of after
- * the first.
+ * A run from the tree, where lanes may hold windows that only wait for a flush, and the caller runs that it frees in the flush. The first flush covers what was known to be stale
+ * before it, the second what was learnt of after the first.
  */
 static int tree_take_lazy(struct iova_window *windows, iog_lane_t lane, uint64_t n, uint64_t align, uint64_t limit, const struct iog_iova_flush *flush, uint64_t *at)
 {
 	int error = iog_window_tree_take(windows, lane, n, align, 0, limit, flush, at);
-	bool drained = false;
 	uint64_t waiting;
 
 	if (error != -IOG_ENOSPC)
 		return error;
 	for (uint32_t flushes = 0;; flushes++) {
-		drained = windows_drain(windows, IOG_LANE_ALL, lane, !flush, &waiting) || drained;
-		if (!waiting || flushes == 2)
-			break;
-		error = iog_window_flush(windows, lane, flush);
-		if (error)
+		int flush_error;
+
+		if (windows_drain(windows, IOG_LANE_ALL, lane, !flush, &waiting) || flushes)
+			error = iog_window_tree_take(windows, lane, n, align, 0, limit, flush, at);
+		if (error != -IOG_ENOSPC || !flush || flushes == 2 || (flushes && !waiting))
 			return error;
+		flush_error = iog_window_flush(windows, lane, flush);
+		if (flush_error)
+			return flush_error;
 	}
-	return drained ? iog_window_tree_take(windows, lane, n, align, 0, limit, flush, at) : -IOG_ENOSPC;
 }
 
 static int window_scheme_alloc(struct iog_iova *iova, iog_lane_t lane, uint64_t n, uint64_t align, uint64_t limit, const struct iog_iova_flush *flush,

@@ -191,6 +191,31 @@ static void taken_over(void **state)
 	}
 }
 
+/* Of windows, too, what is larger than one waits in lanes' queues: it comes back before an allocation fails, be it for a large run or for windows. */
+static void taken_over_large(void **state)
+{
+	(void)state;
+	for (uint32_t small = 0; small < 2; small++) {
+		const uint64_t size = small ? 2 * MiB : 4 * MiB;
+		iog_iova_t iova[4], again;
+		struct place place;
+
+		place_create(&place, 2, IOG_INVAL_DEFERRED, &iog_policy_window);
+		place.config.first = 16 * MiB;
+		place.config.last = 32 * MiB - 1;
+		place_attach(&place);
+		for (uint32_t n = 0; n < 4; n++)
+			assert_int_equal(place.domain->policy->map(&place.domain->lanes[n % 2], 0, 4 * MiB, BED_RW, LIMIT, &iova[n]), 0);
+		for (uint32_t n = 1; n < 4; n += 2)
+			assert_int_equal(bed_unmap(place.domain, 1, iova[n], 4 * MiB), 0);
+		assert_int_equal(place.bed.probes[0].domains, 0);
+		for (uint32_t n = 0; n < 8 * MiB / size; n++)
+			assert_int_equal(place.domain->policy->map(&place.domain->lanes[0], 0, size, BED_RW, LIMIT, &again), 0);
+		assert_int_equal(place.domain->policy->map(&place.domain->lanes[0], 0, size, BED_RW, LIMIT, &again), -IOG_ENOSPC);
+		place_destroy(&place);
+	}
+}
+
 /* Idle lanes' queues and tables come back by one lane's trim. */
 static void trim(void **state)
 {
@@ -743,6 +768,7 @@ int main(void)
 		cmocka_unit_test(bound),
 		cmocka_unit_test(tick),
 		cmocka_unit_test(taken_over),
+		cmocka_unit_test(taken_over_large),
 		cmocka_unit_test(trim),
 		cmocka_unit_test(tables_back),
 		cmocka_unit_test(record_left),
