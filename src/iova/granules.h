@@ -69,7 +69,7 @@ static inline uint64_t run_mask(uint32_t *bit, uint32_t *n)
 
 	*bit += in_word;
 	*n -= in_word;
-	return (in_word == 64 ? UINT64_MAX : (UINT64_C(1) << in_word) - 1) << from;
+	return UINT64_MAX >> (-in_word & 63) << from;
 }
 
 /* Places in a word where @n bits are set from a multiple of @align on; both at most 64, @align a power of two. */

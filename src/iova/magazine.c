@@ -256,11 +256,11 @@ static int magazine_create(struct iog_iova *iova, const struct iog_iova_config *
 
 	for (uint32_t order = 0; order < ORDERS; order++) {
 		/* All lanes, with two magazines per size, and all depots hold a quarter of the aperture each, or else the least that is of use. */
-		uint64_t rounds = granules / (8 * ORDERS * (uint64_t)iova->lanes) >> order, depot;
+		uint64_t rounds = granules / ((uint64_t)iova->lanes * 8 * ORDERS) >> order, depot;
 
 		rounds = rounds < ROUNDS_MIN ? ROUNDS_MIN : rounds;
 		all->rounds[order] = rounds < ROUNDS_MAX ? (uint32_t)rounds : ROUNDS_MAX;
-		depot = granules / (4 * ORDERS * (uint64_t)all->rounds[order]) >> order;
+		depot = granules / ((uint64_t)all->rounds[order] * 4 * ORDERS) >> order;
 		all->depot_max[order] = depot < DEPOT_MAX ? (uint32_t)depot : DEPOT_MAX;
 		atomic_store_explicit(&all->depots[order].lock.taken, 0, memory_order_relaxed);
 	}

@@ -198,8 +198,10 @@ static void make_room(struct iova_tree *tree, struct cursor *way)
 		root->nr = 1;
 		root->ref[0] = (uintptr_t)tree->root;
 		summarize(root, 0);
-		memmove(&way->node[1], &way->node[0], tree->height * sizeof(way->node[0]));
-		memmove(&way->at[1], &way->at[0], tree->height * sizeof(way->at[0]));
+		for (uint32_t height = tree->height; height; height--) {
+			way->node[height] = way->node[height - 1];
+			way->at[height] = way->at[height - 1];
+		}
 		way->node[0] = root;
 		way->at[0] = 0;
 		tree->root = root;

@@ -117,7 +117,7 @@ static inline struct tree_chunk *node_put(struct iova_tree *tree, struct tree_no
 		chunk_unlink(tree, chunk);
 		chunk_link(tree, chunk);
 	}
-	if (chunk->nr_free < CHUNK_NODES || tree->nr_free < 2 * CHUNK_NODES)
+	if (chunk->nr_free < CHUNK_NODES || tree->nr_free < UINT64_C(2) * CHUNK_NODES)
 		return NULL;
 	chunk_unlink(tree, chunk);
 	tree->nr_free -= CHUNK_NODES;

@@ -238,7 +238,7 @@ static int take_slowly(struct iova_window *windows, iog_lane_t number, const str
 	}
 	for (;;) {
 		struct window *window, *unused;
-		uint32_t waiting, elsewhere, few;
+		uint32_t waiting, elsewhere = 0, few;
 
 		window = iog_window_scan(lane, &wanted, windows->clock, clean, bit, &waiting);
 		if (window) {
@@ -274,11 +274,9 @@ static int take_slowly(struct iova_window *windows, iog_lane_t number, const str
 			flushed = true;
 		} else if (!wanted.thorough) {
 			wanted.thorough = true;
-		} else if (over) {
-			return error;
-		} else if (take_over(windows, number, &wanted, clean, &elsewhere)) {
+		} else if (!over && take_over(windows, number, &wanted, clean, &elsewhere)) {
 			over = true;
-		} else if (!again && waiting + elsewhere) {
+		} else if (!over && !again && waiting + elsewhere) {
 			again = true;
 			flushed = false;
 		} else {

@@ -34,7 +34,7 @@
 struct variant {
 	const char *policy; /* through the DMA API, deferred; */
 	const char *scheme; /* or the allocator by itself */
-	uint32_t lanes;
+	uint32_t nr_lanes;
 };
 
 struct scale_lane {
@@ -109,7 +109,7 @@ static int work(void *ctx, uint32_t index)
 {
 	struct scale_state *state = ctx;
 	const struct variant *variant = variant_of(state);
-	uint64_t begin = 0, now = clock_ns(), length = variant->lanes > CPUS ? BATCH_MANY_NS : BATCH_NS, rounds = 0;
+	uint64_t begin = 0, now = clock_ns(), length = variant->nr_lanes > CPUS ? BATCH_MANY_NS : BATCH_NS, rounds = 0;
 	int ret = 0;
 
 	atomic_compare_exchange_strong(&state->begin_ns, &begin, now);
@@ -151,7 +151,7 @@ static bool lands(struct scale_state *state, uint32_t lane, uint32_t at)
 static int work_judged(void *ctx, uint32_t index)
 {
 	struct scale_state *state = ctx;
-	uint32_t rounds = JUDGED_ROUNDS / variant_of(state)->lanes + LIVE, at;
+	uint32_t rounds = JUDGED_ROUNDS / variant_of(state)->nr_lanes + LIVE, at;
 	iog_iova_t *live = state->lanes[index].live;
 	int ret = 0;
 
@@ -183,7 +183,7 @@ static int create_bed(struct scale_state *state, bool judged, bool deferred, str
 		.simulate = judged,
 		.judge = judged,
 		/* One more, idle, where there would be one: nobody can leave out what lanes owe each other. */
-		.lanes = variant->lanes > 1 ? variant->lanes : 2,
+		.lanes = variant->nr_lanes > 1 ? variant->nr_lanes : 2,
 	};
 
 	return dma_bed_create(&config, &state->bed, problem);
@@ -199,7 +199,7 @@ static int judge(struct scale_state *state, bool deferred, struct problem *probl
 
 	if (ret)
 		return ret;
-	ret = crew_run(variant_of(state)->lanes, CPUS, work_judged, state, NULL, problem);
+	ret = crew_run(variant_of(state)->nr_lanes, CPUS, work_judged, state, NULL, problem);
 	if (!ret)
 		ret = dma_bed_trim(&state->bed);
 	iog_sim_stats(state->bed.sim, &sim);
@@ -217,7 +217,7 @@ static int judge(struct scale_state *state, bool deferred, struct problem *probl
 
 static int create_iova(struct scale_state *state)
 {
-	struct iog_iova_config config = { .ops = scheme_find(variant_of(state)->scheme), .lanes = variant_of(state)->lanes };
+	struct iog_iova_config config = { .ops = scheme_find(variant_of(state)->scheme), .lanes = variant_of(state)->nr_lanes };
 	int ret = iog_posix_create(NULL, &state->posix);
 
 	if (ret)
@@ -233,26 +233,26 @@ static int prepare(struct bench_state *bench, struct problem *problem)
 	const struct variant *variant = variant_of(state);
 	int ret = 0;
 
-	if (variant->lanes > 1 && crew_cpus() < CPUS) {
+	if (variant->nr_lanes > 1 && crew_cpus() < CPUS) {
 		problem_set(problem, "it takes two CPUs, and this process may use one");
 		return -IOG_EOPNOTSUPP;
 	}
-	state->lanes = memory_new_aligned(variant->lanes, sizeof(*state->lanes));
+	state->lanes = memory_new_aligned(variant->nr_lanes, sizeof(*state->lanes));
 	if (!variant->policy) {
 		ret = create_iova(state);
-		return ret ? ret : crew_run(variant->lanes, CPUS, fill_iova, state, NULL, problem);
+		return ret ? ret : crew_run(variant->nr_lanes, CPUS, fill_iova, state, NULL, problem);
 	}
 	for (int deferred = 0; deferred < 2 && !ret; deferred++)
 		ret = judge(state, deferred, problem);
 	if (!ret)
 		ret = create_bed(state, false, true, problem);
-	return ret ? ret : crew_run(variant->lanes, CPUS, fill_dma, state, NULL, problem);
+	return ret ? ret : crew_run(variant->nr_lanes, CPUS, fill_dma, state, NULL, problem);
 }
 
 static int run(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 {
 	struct scale_state *state = state_of(bench);
-	uint32_t lanes = variant_of(state)->lanes;
+	uint32_t lanes = variant_of(state)->nr_lanes;
 	struct problem problem;
 	uint64_t wall = 0;
 	int ret;
@@ -278,13 +278,13 @@ static void destroy(struct bench_state *bench)
 #define CASE .unit = "M rounds/s", .is_rate = true, .prepare = prepare, .run = run
 #define VARIANT(...) .variant = &(const struct variant){ __VA_ARGS__ }
 #define DMA(name, text) \
-	{ "scale_" name "_1", "DMA API, " text ", deferred: one lane", CASE, VARIANT(.policy = name, .lanes = 1) }, \
-	{ "scale_" name "_2", "two lanes on two CPUs", "scale_" name "_1", CASE, VARIANT(.policy = name, .lanes = 2) }, \
-	{ "scale_" name "_200", "200 threads on two CPUs", "scale_" name "_2", CASE, VARIANT(.policy = name, .lanes = 200) }
+	{ "scale_" name "_1", "DMA API, " text ", deferred: one lane", CASE, VARIANT(.policy = (name), .nr_lanes = 1) }, \
+	{ "scale_" name "_2", "two lanes on two CPUs", "scale_" name "_1", CASE, VARIANT(.policy = (name), .nr_lanes = 2) }, \
+	{ "scale_" name "_200", "200 threads on two CPUs", "scale_" name "_2", CASE, VARIANT(.policy = (name), .nr_lanes = 200) }
 #define IOVA(name, text) \
-	{ "scale_iova_" name "_1", "addresses alone, " text ": one lane", CASE, VARIANT(.scheme = name, .lanes = 1) }, \
-	{ "scale_iova_" name "_2", "two lanes on two CPUs", "scale_iova_" name "_1", CASE, VARIANT(.scheme = name, .lanes = 2) }, \
-	{ "scale_iova_" name "_200", "200 threads on two CPUs", "scale_iova_" name "_2", CASE, VARIANT(.scheme = name, .lanes = 200) }
+	{ "scale_iova_" name "_1", "addresses alone, " text ": one lane", CASE, VARIANT(.scheme = (name), .nr_lanes = 1) }, \
+	{ "scale_iova_" name "_2", "two lanes on two CPUs", "scale_iova_" name "_1", CASE, VARIANT(.scheme = (name), .nr_lanes = 2) }, \
+	{ "scale_iova_" name "_200", "200 threads on two CPUs", "scale_iova_" name "_2", CASE, VARIANT(.scheme = (name), .nr_lanes = 200) }
 
 static const struct bench_case cases[] = {
 	DMA("window", "windows"), DMA("magazine", "magazines"), DMA("tree", "tree"), DMA("pooled", "bitmap pools"),

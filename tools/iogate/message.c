@@ -55,6 +55,8 @@ int problem_set(struct problem *problem, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
+	/* The text is written here, not read. */
+	/* cppcheck-suppress ctuuninitvar */
 	vsnprintf(problem->text, sizeof(problem->text), format, args);
 	va_end(args);
 	return -1;

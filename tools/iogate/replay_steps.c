@@ -294,7 +294,7 @@ void dma_unmap_planned(struct worker *worker, uint32_t event)
 void dma_unmap_rest(struct replay *replay)
 {
 	struct worker *worker = &replay->workers[0];
-	uint64_t ns;
+	uint64_t ns = 0;
 	int ret;
 
 	for (uint32_t i = 0; i < replay->plan.nr_mappings; i++) {
