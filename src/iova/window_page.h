@@ -69,7 +69,8 @@ IOG_INLINE bool window_unmap_page(struct iova_window *windows, struct window_lan
 	uint32_t bit = (uint32_t)(at & (WINDOW_BITS - 1));
 	iog_entry_t *slot;
 
-	if (iog_unlikely(!window || !gate_try_plain(&lane->gate)))
+	/* Looked at twice: a lane that is not plain must not be inside with interrupts on, where who interrupts it would wait for it to leave; and it may be taken over in between. */
+	if (iog_unlikely(!window || atomic_load_explicit(&window->owner, memory_order_relaxed) != lane->plain_number || !gate_try_plain(&lane->gate)))
 		return false;
 	slot = window->entries + bit;
 	if (iog_unlikely(atomic_load_explicit(&window->owner, memory_order_relaxed) != lane->plain_number || !window->dirty ||

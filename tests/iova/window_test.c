@@ -257,7 +257,7 @@ static void free_while_it_moves(void **state)
 			bed.address = got[0];
 		}
 		/* Some irq_save after the first is that of lane 1's gate after the take-over: try them all. */
-		for (uint32_t n = 1; n < 6; n++) {
+		for (uint32_t n = 1; n < 16; n++) {
 			iog_iova_t address, back = bed.address;
 
 			bed.intrude = free_by_old_lane;
