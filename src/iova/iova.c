@@ -228,10 +228,7 @@ void iog_iova_stats(struct iog_iova *iova, struct iog_iova_stats *stats)
 bool iog_iova_is_valid(struct iog_iova *iova)
 {
 	struct iog_iova_stats stats;
-	int64_t live = 0;
 
-	for (uint32_t i = 0; i < iova->lanes; i++)
-		live += atomic_load_explicit(&iova->stats[i].live_granules, memory_order_relaxed);
 	iog_iova_stats(iova, &stats);
-	return live >= 0 && stats.stale_bytes <= stats.cached_bytes && iova->ops->is_valid(iova);
+	return stats.live_bytes >> iova->granule_shift <= iova->last - iova->first + 1 && stats.stale_bytes <= stats.cached_bytes && iova->ops->is_valid(iova);
 }

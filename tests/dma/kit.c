@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dma/domain.h"
 #include "kit.h"
 
 #define PATTERN_MAX 8192
@@ -428,6 +429,7 @@ void kit_empty(struct kit *kit)
 	assert_int_equal(stats.maps, stats.unmaps);
 	assert_int_equal(stats.iova.live_bytes, 0);
 	assert_true(iog_pgtable_is_valid(iog_domain_pgtable(kit->domain)));
+	assert_true(!kit->domain->iova || iog_iova_is_valid(kit->domain->iova));
 }
 
 /* ---- cleaning ---- */
