@@ -160,7 +160,8 @@ struct window *iog_window_scan(struct window_lane *lane, const struct request *r
 	last = lane->partial.tail;
 	for (window = lane->partial.head; window && (scan < SCAN_MAX || request->thorough); window = next, scan++) {
 		next = window == last ? NULL : window->next;
-		if (request->thorough)
+		/* Those on the dirty list were just folded. */
+		if (!window->dirty)
 			*waiting += iog_window_fold(lane, window, clock, clean);
 		if (take_from(lane, window, request, bit))
 			return window;
