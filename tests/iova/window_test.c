@@ -232,6 +232,32 @@ static void take_over_needs_a_place(void **state)
 	bed_destroy(&bed);
 }
 
+/* What is freed lazily goes back to the tree at once, and is forgotten before it is used again, be it as a run or as a window. */
+static void freed_into_the_tree(void **state)
+{
+	(void)state;
+	for (uint32_t small = 0; small < 2; small++) {
+		struct bed bed;
+		iog_iova_t run;
+		int flushes;
+
+		bed_create(&bed, &(struct iog_iova_config){ .first = 2 * WINDOW, .last = 4 * WINDOW - 1, .flags = IOG_IOVA_LAZY });
+		run = alloc(&bed, 0, WINDOW_BITS + 1);
+		assert_int_not_equal(run, NONE);
+		assert_int_equal(bed.flushes, 0);
+		give(&bed, 1, run, WINDOW_BITS + 1);
+		bed.flush_error = -IOG_ETIMEDOUT;
+		assert_int_equal(alloc(&bed, 0, small ? 1 : WINDOW_BITS + 1), NONE);
+		bed.flush_error = 0;
+		flushes = (int)bed.flushes;
+		run = alloc(&bed, 0, small ? 1 : WINDOW_BITS + 1);
+		assert_int_not_equal(run, NONE);
+		assert_int_equal(bed.flushes, flushes + 1);
+		give(&bed, 0, run, small ? 1 : WINDOW_BITS + 1);
+		bed_destroy(&bed);
+	}
+}
+
 /* Between the old lane's gate and the new one's the window is nobody's: a free of the old lane has to see that. */
 static void free_by_old_lane(struct bed *bed)
 {
@@ -689,6 +715,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(take_over),
 		cmocka_unit_test(take_over_needs_a_place),
+		cmocka_unit_test(freed_into_the_tree),
 		cmocka_unit_test(free_while_it_moves),
 		cmocka_unit_test(taken_over_on_the_way_in),
 		cmocka_unit_test(a_free_waits_for_a_flush),
