@@ -11,9 +11,10 @@
  * Interrupts. A table that is being linked or unlinked is BUSY for a few instructions, and other lanes spin until it is not. A host that
  * calls iogate from a context which can interrupt another call on the same CPU (an interrupt handler, a signal handler) must therefore
  *  - give that context a lane of its own, and
- *  - supply @irq_save and @irq_restore, which iogate puts around those instructions.
+ *  - supply @irq_save and @irq_restore, which iogate puts around those instructions. The DMA API keeps interrupts off for as long as it uses what belongs to a lane, waits for
+ *    hardware included, so that the functions below may be called with interrupts off, but for @lanes_barrier.
  * A host that never calls iogate from such a context leaves both NULL. The common map and unmap of pages whose tables exist takes neither; addresses from magazines and windows, and with
- * them the DMA API, take both in each call, and hold interrupts off while the call waits for hardware.
+ * them the DMA API, take both in each call.
  */
 #ifndef IOGATE_PLATFORM_H
 #define IOGATE_PLATFORM_H
@@ -81,8 +82,8 @@ struct iog_platform {
 
 	/*
 	 * When this returns, every CPU that runs a lane has executed a full memory barrier since the call began (membarrier(2), an interrupt
-	 * to all CPUs). Called rarely: before memory goes back to the host, before a lane takes what another keeps in stock, and when a device is attached. Optional: without it
-	 * every call pays for full barriers of its own.
+	 * to all CPUs). Called rarely: before memory goes back to the host, when a lane's stock is taken over, when a unit joins or leaves a domain. With @irq_save only the
+	 * last, and with interrupts on. Optional: without it, and where @irq_save is there, every call pays for a full barrier of its own on entry.
 	 */
 	void (*lanes_barrier)(void *ctx);
 

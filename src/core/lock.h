@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A spinlock for what is rare: a few instructions, never across a flush or a call into the platform's allocators.
+ * A spinlock for what is rare: a few instructions, never across a flush or a call into the platform's allocators. The exception is the lock of a domain's gates, which is held
+ * over the flush that they are closed for (../dma/deferred.c).
  */
 #ifndef IOG_CORE_LOCK_H
 #define IOG_CORE_LOCK_H

@@ -235,7 +235,7 @@ static void lanes_look(struct iog_tablemem *mem)
 {
 	/* All lanes see the slabs unlinked and the epoch raised from here on, or show an odd sequence below. Pairs with lane_enter(). */
 	atomic_fetch_add_explicit(&mem->epoch, 1, memory_order_seq_cst);
-	if (mem->platform->lanes_barrier)
+	if (mem->barrier_from_outside)
 		mem->platform->lanes_barrier(mem->platform->ctx);
 
 	for (uint32_t lane = 0; lane < mem->lanes; lane++)
@@ -459,7 +459,7 @@ int iog_tablemem_create(const struct iog_platform *platform, const struct iog_ta
 	mem->platform = platform;
 	mem->lanes = lanes;
 	mem->table_shift = shift;
-	mem->barrier_from_outside = platform->lanes_barrier;
+	mem->barrier_from_outside = platform->lanes_barrier && !platform->irq_save;
 	*tablemem = mem;
 	return 0;
 }

@@ -55,7 +55,7 @@ struct iog_tablemem {
 	const struct iog_platform *platform;
 	uint32_t lanes;
 	uint32_t table_shift;
-	bool barrier_from_outside; /* platform->lanes_barrier is there */
+	bool barrier_from_outside; /* platform->lanes_barrier is there, and no interrupt hooks: a caller may have interrupts off */
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t bytes_peak;
 	_Atomic uint64_t slabs;

@@ -653,6 +653,75 @@ static void flush_on_map(void **state)
 	}
 }
 
+/* ---- interrupts ---- */
+
+static struct {
+	struct bed *bed;
+	uint32_t off;         /* calls of irq_save that were not undone */
+	uint32_t saved;
+	uint32_t barriers;
+	uint32_t barriers_off;
+} interrupts;
+
+static uintptr_t counting_irq_save(void *ctx)
+{
+	(void)ctx;
+	interrupts.saved++;
+	return interrupts.off++;
+}
+
+static void counting_irq_restore(void *ctx, uintptr_t flags)
+{
+	(void)ctx;
+	assert_int_equal(flags, --interrupts.off);
+}
+
+static void watching_lanes_barrier(void *ctx)
+{
+	(void)ctx;
+	interrupts.barriers++;
+	interrupts.barriers_off += interrupts.off != 0;
+	interrupts.bed->base.lanes_barrier(interrupts.bed);
+}
+
+/*
+ * On a host with interrupts lanes_barrier may be an interrupt to all CPUs: called with interrupts off it would wait for ever for another caller. Many tables come and go, so that
+ * memory goes back to the host, in flushes and in a trim.
+ */
+static void barrier_with_interrupts_on(void **state)
+{
+	const struct iog_tablemem_config lanes = { .lanes = 1 };
+	static iog_iova_t iova[2000];
+	struct place place;
+
+	(void)state;
+	place_create(&place, 1, IOG_INVAL_DEFERRED, &iog_policy_tree);
+	memset(&interrupts, 0, sizeof(interrupts));
+	interrupts.bed = &place.bed;
+	if (!place.bed.base.lanes_barrier) {
+		bed_destroy(&place.bed);
+		skip();
+	}
+	assert_int_equal(iog_tablemem_destroy(place.bed.mem), 0);
+	place.bed.platform.irq_save = counting_irq_save;
+	place.bed.platform.irq_restore = counting_irq_restore;
+	place.bed.platform.lanes_barrier = watching_lanes_barrier;
+	assert_int_equal(iog_tablemem_create(&place.bed.platform, &lanes, &place.bed.mem), 0);
+	place.config.pgtable.tablemem = place.bed.mem;
+	place.config.pgtable.page_sizes = 4096;
+	place_attach(&place);
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t n = 0; n < 2000; n++)
+			assert_int_equal(place.domain->policy->map(&place.domain->lanes[0], 0, 2 * MiB, BED_RW, LIMIT, &iova[n]), 0);
+		for (uint32_t n = 0; n < 2000; n++)
+			assert_int_equal(bed_unmap(place.domain, 0, iova[n], 2 * MiB), 0);
+	}
+	assert_int_equal(iog_domain_trim(place.domain, 0), 0);
+	place_destroy(&place);
+	assert_true(interrupts.saved && !interrupts.off && interrupts.barriers);
+	assert_int_equal(interrupts.barriers_off, 0);
+}
+
 /* ---- threads ---- */
 
 #define THREADS 3
@@ -779,6 +848,7 @@ int main(void)
 		cmocka_unit_test(no_answer),
 		cmocka_unit_test(broken_off),
 		cmocka_unit_test(flush_on_map),
+		cmocka_unit_test(barrier_with_interrupts_on),
 		cmocka_unit_test(hammer),
 	};
 
