@@ -97,6 +97,25 @@ static bool pool_take(struct iova_pooled *all, struct pool *pool, const struct w
 	return true;
 }
 
+static void pool_end(struct iova_pooled *all, struct pool *pool, int error)
+{
+	if (error)
+		pool_unmark(&all->bits, pool);
+	else
+		pool_fold(&all->bits, pool);
+	pool->flushing = 0;
+}
+
+/* A flush is about to begin for the pool, if none is running: the number of the one that is waited for. Release: what was freed before; pairs with the acquire in flush_all(). */
+static uint64_t pool_begin(struct iova_pooled *all, struct pool *pool)
+{
+	if (!pool->flushing) {
+		pool_mark(&all->bits, pool);
+		pool->flushing = atomic_fetch_add_explicit(&all->flush, 1, memory_order_acq_rel) + 1;
+	}
+	return pool->flushing;
+}
+
 /*
  * The lazy flush for one pool, and what it covers folded back. The lock is let go meanwhile.
  */
@@ -112,22 +131,13 @@ static int pool_flush(struct iova_pooled *all, struct pool *pool, const struct w
 		pool->flushing = 0;
 		return 0;
 	}
-	if (!pool->flushing) {
-		pool_mark(&all->bits, pool);
-		pool->flushing = atomic_fetch_add_explicit(&all->flush, 1, memory_order_relaxed) + 1;
-	}
-	number = pool->flushing;
+	number = pool_begin(all, pool);
 	pool_unlock(all, pool, *flags);
 	error = iova_flush(&all->iova, want->lane, want->flush);
 	*flags = pool_lock(all, pool);
 	/* Otherwise somebody else's flush has completed, or failed, before this one: then it was he who saw to it. */
-	if (pool->flushing == number) {
-		if (error)
-			pool_unmark(&all->bits, pool);
-		else
-			pool_fold(&all->bits, pool);
-		pool->flushing = 0;
-	}
+	if (pool->flushing == number)
+		pool_end(all, pool, error);
 	return error;
 }
 
@@ -180,11 +190,14 @@ static bool raid(struct iova_pooled *all, uint32_t home, const struct want *want
 	return false;
 }
 
-/* One flush for all pools. Those for which somebody else's runs are left to him. -IOG_ENOSPC if there is nothing to flush. */
+/*
+ * One flush for all pools, those too for which somebody else's is running: pools are marked, and the mark is numbered, under their locks, so that whatever has a number up to the latest
+ * one before this flush is covered by it. -IOG_ENOSPC if there is nothing to flush.
+ */
 static int flush_all(struct iova_pooled *all, const struct want *want)
 {
-	uint64_t number = atomic_fetch_add_explicit(&all->flush, 1, memory_order_relaxed) + 1;
-	bool marked = false;
+	uint64_t before = atomic_load_explicit(&all->flush, memory_order_relaxed), latest;
+	bool stale = false;
 	uintptr_t flags;
 	int error = 0;
 
@@ -194,28 +207,22 @@ static int flush_all(struct iova_pooled *all, const struct want *want)
 		if (want->end <= pool->first || !count(&pool->stale))
 			continue;
 		flags = pool_lock(all, pool);
-		if (!pool->flushing) {
-			pool_mark(&all->bits, pool);
-			pool->flushing = number;
-			marked = true;
-		}
+		(void)pool_begin(all, pool);
+		stale = true;
 		pool_unlock(all, pool, flags);
 	}
-	if (!marked)
+	if (!stale)
 		return -IOG_ENOSPC;
+	latest = atomic_load_explicit(&all->flush, memory_order_acquire);
 	if (want->flush)
 		error = iova_flush(&all->iova, want->lane, want->flush);
 	for (uint32_t i = 0; i < all->nr_pools; i++) {
 		struct pool *pool = &all->pools[i];
 
 		flags = pool_lock(all, pool);
-		if (pool->flushing == number) {
-			if (error)
-				pool_unmark(&all->bits, pool);
-			else
-				pool_fold(&all->bits, pool);
-			pool->flushing = 0;
-		}
+		/* After an error what others have marked before is left to them. */
+		if (pool->flushing && pool->flushing <= latest && (!error || pool->flushing > before))
+			pool_end(all, pool, error);
 		pool_unlock(all, pool, flags);
 	}
 	return error;

@@ -28,6 +28,9 @@ struct world {
 	/* Freed by the flush. */
 	uint64_t held;
 	uint64_t held_size;
+	/* In the next flush. */
+	void (*meanwhile)(struct world *world);
+	int64_t taken_meanwhile;
 };
 
 static const struct scheme tree = { "tree", &iog_iova_tree, 0, 0, 0 };
@@ -51,7 +54,12 @@ static int flush(void *ctx)
 {
 	struct world *world = ctx;
 
+	void (*meanwhile)(struct world *world) = world->meanwhile;
+
 	world->flushes++;
+	world->meanwhile = NULL;
+	if (meanwhile)
+		meanwhile(world);
 	if (world->held_size) {
 		assert_int_equal(iog_iova_free(world->iova, 0, world->held, world->held_size), 0);
 		world->held_size = 0;
@@ -446,6 +454,47 @@ static void pools_raid(void **state)
 	close_world(&world);
 }
 
+static void take_one(struct world *world)
+{
+	world->taken_meanwhile = take(world, 3, 1, UINT64_MAX);
+}
+
+static void fail_meanwhile(struct world *world)
+{
+	world->flush_error = -IOG_ETIMEDOUT;
+	take_one(world);
+	world->flush_error = 0;
+}
+
+/* While a flush for all pools runs another lane wants one, too: there is room, and nobody waits for somebody else's flush. */
+static void pools_flushed_twice(void **state)
+{
+	static const struct scheme four = { "four", &iog_iova_pooled, IOG_IOVA_LAZY, 4, 0 };
+
+	(void)state;
+	for (uint32_t fails = 0; fails < 2; fails++) {
+		struct world world;
+		int64_t at;
+
+		open_world(&world, &four, (struct iog_iova_config){ .lanes = 8, .last = 32 * MIB - 1 });
+		for (uint64_t i = 0; i < 32 * MIB / PAGE; i++)
+			assert_true(take(&world, 2, 1, UINT64_MAX) >= 0);
+		for (int64_t page = 0; page < 4; page++)
+			assert_int_equal(give(&world, 2, page, 1), 0);
+		world.meanwhile = fails ? fail_meanwhile : take_one;
+		at = take(&world, 2, 1, UINT64_MAX);
+		if (fails)
+			assert_int_equal(world.taken_meanwhile, -IOG_ETIMEDOUT);
+		else
+			assert_true(world.taken_meanwhile >= 0 && world.taken_meanwhile < 4);
+		assert_true(at >= 0 && at < 4 && at != world.taken_meanwhile);
+		while (take(&world, 2, 1, UINT64_MAX) >= 0)
+			;
+		assert_int_equal(stats(&world).live_bytes, 32 * MIB);
+		close_world(&world);
+	}
+}
+
 /* Calls with a limit leave the others' hint alone, and cause no flush while there is room below. */
 static void pool_limits(void **state)
 {
@@ -474,7 +523,7 @@ int main(void)
 		cmocka_unit_test(tree_gaps),	    cmocka_unit_test(tree_gives_back),	cmocka_unit_test(magazine_keeps),	cmocka_unit_test(magazine_limit),
 		cmocka_unit_test(magazine_depot),   cmocka_unit_test(magazine_idles),	cmocka_unit_test(magazine_without),
 		cmocka_unit_test(classic_wraps),    cmocka_unit_test(stale_goes_round), cmocka_unit_test(lazy_flush),
-		cmocka_unit_test(pools_raid),	    cmocka_unit_test(pool_limits),
+		cmocka_unit_test(pools_raid),	    cmocka_unit_test(pools_flushed_twice), cmocka_unit_test(pool_limits),
 	};
 
 	return cmocka_run_group_tests_name("schemes", tests, NULL, NULL);
