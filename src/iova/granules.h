@@ -72,58 +72,15 @@ static inline uint64_t run_mask(uint32_t *bit, uint32_t *n)
 	return UINT64_MAX >> (-in_word & 63) << from;
 }
 
-/* Places in a word where @n bits are set from a multiple of @align on; both at most 64, @align a power of two. */
-static inline uint64_t runs_in_word(uint64_t word, uint32_t n, uint32_t align)
-{
-	static const uint64_t aligned[] = { UINT64_MAX,		  UINT64_C(0x5555555555555555), UINT64_C(0x1111111111111111),
-					    UINT64_C(0x0101010101010101), UINT64_C(0x0001000100010001), UINT64_C(0x0000000100000001), 1 };
-
-	for (uint32_t left = n; left > 1;) {
-		uint32_t half = left / 2;
-
-		word &= word >> half;
-		left -= half;
-	}
-	return word & aligned[bits_lowest(align)];
-}
-
-/* Take @n granules at a multiple of @align, if there is a place: its first bit, or WINDOW_BITS. */
-static inline uint32_t take_run(struct window *window, uint32_t n, uint32_t align)
-{
-	uint32_t step = align > 64 ? align / 64 : 1;
-
-	for (uint32_t word = 0; word < WINDOW_WORDS; word += step) {
-		uint32_t bit = word * 64, at = bit, left = n;
-		uint64_t places;
-
-		if (n <= 64) {
-			places = runs_in_word(bits_get(&window->available[word]), n, align);
-			if (!places)
-				continue;
-			bit = at = bit + bits_lowest(places);
-		} else {
-			bool all = true;
-
-			while (left && all) {
-				uint64_t mask = run_mask(&at, &left);
-
-				all = (bits_get(&window->available[(at - 1) / 64]) & mask) == mask;
-			}
-			if (!all)
-				continue;
-			at = bit;
-			left = n;
-		}
-		while (left) {
-			uint32_t in = at / 64;
-			uint64_t mask = run_mask(&at, &left);
-
-			bits_put(&window->available[in], bits_get(&window->available[in]) & ~mask);
-		}
-		return bit;
-	}
-	return WINDOW_BITS;
-}
+/**
+ * iog_window_take_run() - take granules side by side.
+ * @window: the window, of the caller's lane.
+ * @n: granules, 1 to WINDOW_BITS.
+ * @align: a power of two.
+ *
+ * Return: the first bit, a multiple of @align; WINDOW_BITS if there is no place.
+ */
+uint32_t iog_window_take_run(struct window *window, uint32_t n, uint32_t align);
 
 static inline uint32_t take_one(struct window *window)
 {
@@ -142,7 +99,7 @@ static inline uint32_t take_one(struct window *window)
 
 static inline uint32_t take(struct window *window, uint32_t n, uint32_t align)
 {
-	return n == 1 ? take_one(window) : take_run(window, n, align);
+	return n == 1 ? take_one(window) : iog_window_take_run(window, n, align);
 }
 
 /* Whether some of the run was freed by other lanes, and not yet folded in. */

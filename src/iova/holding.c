@@ -7,6 +7,58 @@
 /* Windows of a list that are looked at before another is taken. */
 #define SCAN_MAX 16
 
+/* Places in a word where @n bits are set from a multiple of @align on; both at most 64, @align a power of two. */
+static uint64_t runs_in_word(uint64_t word, uint32_t n, uint32_t align)
+{
+	static const uint64_t aligned[] = { UINT64_MAX,		  UINT64_C(0x5555555555555555), UINT64_C(0x1111111111111111),
+					    UINT64_C(0x0101010101010101), UINT64_C(0x0001000100010001), UINT64_C(0x0000000100000001), 1 };
+
+	for (uint32_t left = n; left > 1;) {
+		uint32_t half = left / 2;
+
+		word &= word >> half;
+		left -= half;
+	}
+	return word & aligned[bits_lowest(align)];
+}
+
+uint32_t iog_window_take_run(struct window *window, uint32_t n, uint32_t align)
+{
+	uint32_t step = align > 64 ? align / 64 : 1;
+
+	for (uint32_t word = 0; word < WINDOW_WORDS; word += step) {
+		uint32_t bit = word * 64, at = bit, left = n;
+		uint64_t places;
+
+		if (n <= 64) {
+			places = runs_in_word(bits_get(&window->available[word]), n, align);
+			if (!places)
+				continue;
+			bit = at = bit + bits_lowest(places);
+		} else {
+			bool all = true;
+
+			while (left && all) {
+				uint64_t mask = run_mask(&at, &left);
+
+				all = (bits_get(&window->available[(at - 1) / 64]) & mask) == mask;
+			}
+			if (!all)
+				continue;
+			at = bit;
+			left = n;
+		}
+		while (left) {
+			uint32_t in = at / 64;
+			uint64_t mask = run_mask(&at, &left);
+
+			bits_put(&window->available[in], bits_get(&window->available[in]) & ~mask);
+		}
+		return bit;
+	}
+	return WINDOW_BITS;
+}
+
 static struct window_list *list_of(struct window_lane *lane, const struct window *window)
 {
 	return window->full ? &lane->full : &lane->partial;
