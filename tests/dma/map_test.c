@@ -422,6 +422,39 @@ static void test_alloc(void **state)
 	}
 }
 
+/* Memory of a whole table's addresses, or of two, is freed while the unit does not answer: once it does, the addresses serve others as before. */
+static void test_alloc_timeout(void **state)
+{
+	(void)state;
+	for (uint32_t w = 0; w < nr_kit_ways; w++) {
+		for (uint64_t size = 2 * KIT_MIB; size <= 4 * KIT_MIB; size *= 2) {
+			const struct kit_config config = { .way = &kit_ways[w] };
+			iog_iova_t iova, pages[4];
+			struct kit kit;
+			void *va;
+
+			kit_create(&kit, &config);
+			assert_int_equal(iog_dma_alloc(kit.device, 0, size, &va, &iova), 0);
+			kit_note_map(&kit, 0, iova, size);
+			kit_note_unmap(&kit, iova, size);
+			kit.inval_error = -IOG_EIO;
+			assert_int_equal(iog_dma_free(kit.device, 0, size, va, iova), -IOG_EIO);
+			kit.inval_error = 0;
+			assert_int_equal(iog_domain_flush(kit.domain, 0), 0);
+			assert_int_equal(kit_stats(&kit).quarantined, 0);
+			kit.observed.pages_free(kit.observed.ctx, va, size);
+			for (uint32_t i = 0; i < 4; i++) {
+				pages[i] = kit_map(&kit, 0, i * KIT_PAGE, KIT_PAGE, IOG_DMA_BIDIRECTIONAL, 0);
+				kit_writes(&kit, pages[i], kit.buffer + i * KIT_PAGE, KIT_PAGE);
+			}
+			for (uint32_t i = 0; i < 4; i++)
+				kit_unmap(&kit, 0, pages[i], KIT_PAGE, IOG_DMA_BIDIRECTIONAL, 0);
+			kit_empty(&kit);
+			kit_destroy(&kit);
+		}
+	}
+}
+
 static void test_alloc_refused(void **state)
 {
 	const struct kit_config config = { .way = &kit_ways[0] }, noncoherent = { .way = &kit_ways[0], .flags = IOG_DEVICE_NONCOHERENT };
@@ -649,6 +682,7 @@ int main(void)
 		cmocka_unit_test(test_resource),
 		cmocka_unit_test(test_alloc),
 		cmocka_unit_test(test_alloc_refused),
+		cmocka_unit_test(test_alloc_timeout),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_queue_full),
 		cmocka_unit_test(test_noncoherent),

@@ -86,6 +86,12 @@ IOG_INLINE uint32_t PT(clear_run)(struct iog_pgtable *pt, struct iog_gather *gat
 	return i;
 }
 
+/* One that is pinned stays, whatever is in it. Only the caller can have pins in the range, so that the look holds. */
+static inline bool PT(may_drop)(struct iog_table *table)
+{
+	return !word_records_full(word_load(table)) && !atomic_load_explicit(&table->pinned, memory_order_relaxed);
+}
+
 /*
  * Unlink a level-0 table of which every address is in the range, with what is in it. No other call touches its addresses meanwhile, so that the
  * count is exact and stands still; what may happen is that another lane unlinks it, if it is empty. Returns false to walk again.
@@ -224,7 +230,7 @@ IOG_NOINLINE static int PT(unmap_range)(struct iog_pgtable *pt, uint64_t first, 
 		}
 
 		if (V_COUNTED && !level && iova == PT(table_first)(iova, 0) && PT(table_last)(iova, 0) <= last &&
-		    !word_records_full(word_load(PT(descriptor)(pt, 0, entries)))) {
+		    PT(may_drop)(PT(descriptor)(pt, 0, entries))) {
 			if (gather->nr_tables == IOG_GATHER_TABLES) {
 				if (V_LOCKED)
 					pt_read_unlock(pt);
