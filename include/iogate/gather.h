@@ -69,6 +69,8 @@ struct iog_gather {
 	bool everything;
 	/* Walk caches must be dropped for the ranges, too: entries were added where hardware caches not-present ones, or an entry above the leaves changed. */
 	bool walk_caches;
+	/* A page was dirty whose leaf was unmapped, or lost WRITE, while the page table tracked dirty bits. */
+	bool dirty;
 
 	iog_flush_fn *flush;
 	void *flush_ctx;

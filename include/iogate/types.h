@@ -32,7 +32,9 @@ enum iog_prot {
 	IOG_PROT_READ = 1 << 0,
 	IOG_PROT_WRITE = 1 << 1,
 	IOG_PROT_EXEC = 1 << 2,     /* instruction fetch; ignored on formats without the notion */
-	IOG_PROT_COHERENT = 1 << 3, /* snoop the CPU's caches whatever the device's request says (VT-d SNP) */
+	IOG_PROT_COHERENT = 1 << 3, /* snoop the CPU's caches whatever the device's request says (VT-d SNP, AMD FC) */
+	IOG_PROT_NOCACHE = 1 << 4,  /* normal memory, not cached (Arm, RISC-V) */
+	IOG_PROT_DEVICE = 1 << 5,   /* device registers: Device-nGnRE (Arm), IO (RISC-V). Outweighs NOCACHE */
 };
 
 #endif

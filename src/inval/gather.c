@@ -16,6 +16,7 @@ void iog_gather_reset(struct iog_gather *gather)
 	gather->nr_ranges = 0;
 	gather->everything = false;
 	gather->walk_caches = false;
+	gather->dirty = false;
 	gather->min_page_size = 0;
 }
 

@@ -3,7 +3,7 @@
  * Long-mode tables: VT-d first stage (VT-d 3.7, 9.7) and AMD v2 (AMD IOMMU 3.08, 2.2.6). Level 0 is the PTE, 1 PDE, 2 PDPE, 3 PML4E, 4 PML5E.
  *
  * READ is implied by presence. U/S is set at every level, because a device's request is a user request unless its PASID says otherwise, and the check is made at each.
- * A and D are set beforehand: the unit then has no reason to write to tables that lanes change at the same time.
+ * A and D are set beforehand: the unit then has no reason to write to tables that lanes change at the same time. While dirty bits are tracked, D is left clear.
  * COHERENT is ignored: the PASID entry decides on snooping here.
  */
 #include "pgtable.h"
@@ -26,7 +26,7 @@
 /* 58:52 are ignored in leaf entries; 62:59 too, unless protection keys are in use. */
 #define FMT_USERS_SHIFT 52
 #define FMT_USERS_BITS 7
-#define FMT_IAS_ALLOWED ((UINT64_C(1) << 48) | (UINT64_C(1) << 57))
+#define FMT_IAS_ALLOWED (IAS(48) | IAS(57))
 
 static inline bool x86_64_present(uint64_t entry)
 {
@@ -46,8 +46,9 @@ static inline bool x86_64_is_table(uint64_t entry)
 }
 #define fmt_is_table x86_64_is_table
 
-static inline uint64_t x86_64_table(uint64_t paddr)
+static inline uint64_t x86_64_table(uint64_t paddr, uint32_t level)
 {
+	(void)level;
 	return paddr | X86_64_P | X86_64_RW | X86_64_US | X86_64_A;
 }
 #define fmt_table x86_64_table
@@ -78,6 +79,27 @@ static inline uint32_t x86_64_prot(uint64_t entry)
 	return IOG_PROT_READ | (entry & X86_64_RW ? IOG_PROT_WRITE : 0) | (entry & X86_64_NX ? 0 : IOG_PROT_EXEC);
 }
 #define fmt_prot x86_64_prot
+
+#define FMT_RWX (X86_64_RW | X86_64_NX)
+#define FMT_DIRTY_PRESET true
+
+static inline bool x86_64_is_dirty(uint64_t entry)
+{
+	return entry & X86_64_D;
+}
+#define fmt_is_dirty x86_64_is_dirty
+
+static inline uint64_t x86_64_clean(uint64_t entry)
+{
+	return entry & ~X86_64_D;
+}
+#define fmt_clean x86_64_clean
+
+static inline uint64_t x86_64_soil(uint64_t entry)
+{
+	return entry | X86_64_D;
+}
+#define fmt_soil x86_64_soil
 
 _Static_assert(!(IOG_TABLE_POISON_LOW & X86_64_P), "a poisoned entry is not present");
 

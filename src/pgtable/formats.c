@@ -6,12 +6,27 @@
 
 #include "pgtable.h"
 
+#define FORMAT(format) &iog_##format##_counted, &iog_##format##_counted_single, &iog_##format##_rwlock, &iog_##format##_none, &iog_##format##_none_single
+
 static const struct iog_pgtable_ops *const all[] = {
-	&iog_vtdss_counted,  &iog_vtdss_counted_single,	 &iog_vtdss_rwlock,  &iog_vtdss_none,  &iog_vtdss_none_single,
-	&iog_x86_64_counted, &iog_x86_64_counted_single, &iog_x86_64_rwlock, &iog_x86_64_none, &iog_x86_64_none_single,
+	FORMAT(vtdss),
+	FORMAT(x86_64),
+	FORMAT(amdv1),
+	FORMAT(arm_s1_4k),
+	FORMAT(arm_s1_16k),
+	FORMAT(arm_s1_64k),
+	FORMAT(arm_s1_4k_lpa2),
+	FORMAT(arm_s1_16k_lpa2),
+	FORMAT(arm_s2_4k),
+	FORMAT(arm_s2_16k),
+	FORMAT(arm_s2_64k),
+	FORMAT(arm_s2_4k_lpa2),
+	FORMAT(arm_s2_16k_lpa2),
+	FORMAT(riscv),
+	FORMAT(riscv_x4),
 };
 
-static const char *const names[] = { "vtdss", "x86_64" };
+#define VARIANTS 5
 
 static bool same(const char *a, const char *b)
 {
@@ -34,5 +49,5 @@ const struct iog_pgtable_ops *iog_format_find(const char *name, enum iog_reclaim
 
 const char *iog_format_name(uint32_t index)
 {
-	return index < sizeof(names) / sizeof(names[0]) ? names[index] : NULL;
+	return index < sizeof(all) / sizeof(all[0]) / VARIANTS ? all[index * VARIANTS]->format : NULL;
 }

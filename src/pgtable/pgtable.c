@@ -28,6 +28,37 @@ int iog_pgtable_unmap(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, st
 	return pt->ops->unmap(pt, iova, size, gather, unmapped);
 }
 
+int iog_pgtable_protect(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint32_t prot, uint32_t flags, struct iog_gather *gather,
+			uint64_t *changed)
+{
+	return pt->ops->protect(pt, iova, size, prot, flags, gather, changed);
+}
+
+int iog_pgtable_split(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t page_size, uint32_t flags, struct iog_gather *gather)
+{
+	return pt->ops->split(pt, iova, size, page_size, flags, gather);
+}
+
+int iog_pgtable_merge(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint32_t flags, struct iog_gather *gather, uint64_t *tables)
+{
+	return pt->ops->merge(pt, iova, size, flags, gather, tables);
+}
+
+int iog_pgtable_read_dirty(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t page_size, uint64_t *bitmap, uint32_t flags,
+			   struct iog_gather *gather)
+{
+	return pt->ops->read_dirty(pt, iova, size, page_size, bitmap, flags, gather);
+}
+
+int iog_pgtable_track_dirty(struct iog_pgtable *pt, bool on, struct iog_gather *gather)
+{
+	if (!gather || gather->pgtable != pt)
+		return -IOG_EINVAL;
+	if (on != pt->tracking)
+		pt->ops->track_dirty(pt, on, gather);
+	return 0;
+}
+
 int iog_pgtable_lookup(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t iova, struct iog_leaf *leaf)
 {
 	return pt->ops->lookup(pt, lane, iova, leaf);
@@ -42,7 +73,7 @@ static int visit_part(struct iog_pgtable *pt, iog_lane_t lane, struct iog_range 
 		range.first = low;
 	if (range.last > high)
 		range.last = high;
-	return pt->ops->visit(pt, lane, range.first & pt->last, range.last & pt->last, visit, ctx);
+	return pt->ops->visit(pt, lane, range.first & pt_last(pt), range.last & pt_last(pt), visit, ctx);
 }
 
 int iog_pgtable_visit(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t first, iog_iova_t last, iog_visit_fn *visit, void *ctx)
@@ -61,7 +92,7 @@ int iog_pgtable_visit(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t first,
 		if (!result)
 			result = visit_part(pt, lane, range, high, UINT64_MAX, visit, ctx);
 	} else {
-		result = visit_part(pt, lane, range, 0, pt->last, visit, ctx);
+		result = visit_part(pt, lane, range, 0, pt_last(pt), visit, ctx);
 	}
 	lane_exit(pt->lanes[lane].mem);
 	return result;
@@ -105,12 +136,22 @@ void iog_pgtable_publish(const struct iog_pgtable *pt)
 
 void iog_pgtable_root(const struct iog_pgtable *pt, struct iog_pgtable_root *root)
 {
-	root->paddr = (uint64_t)(uintptr_t)pt->root - pt->offset;
+	uint64_t last = pt_last(pt);
+	uint32_t top;
+
+	root->paddr = (uint64_t)(uintptr_t)pt_root(pt, &top) - pt->offset;
 	root->format = pt->ops->format;
-	root->levels = pt->top + 1;
-	root->ias = pt->ias;
+	root->levels = top + 1;
+	root->ias = highest_bit(last) + 1;
 	root->oas = pt->oas;
 	root->flags = pt->flags;
+}
+
+static size_t root_bytes(const struct iog_pgtable *pt)
+{
+	uint32_t bits = pt->ias - pt->ops->granule_shift - pt->ops->level_bits * pt->top;
+
+	return (size_t)1 << pt->mem->table_shift << (bits > pt->ops->level_bits ? bits - pt->ops->level_bits : 0);
 }
 
 void iog_pgtable_stats(const struct iog_pgtable *pt, struct iog_pgtable_stats *stats)
@@ -118,7 +159,8 @@ void iog_pgtable_stats(const struct iog_pgtable *pt, struct iog_pgtable_stats *s
 	int64_t tables[IOG_LEVELS_MAX] = { 0 };
 
 	memset(stats, 0, sizeof(*stats));
-	tables[pt->top] = 1;
+	for (uint32_t level = pt->top; level <= pt_top(pt); level++)
+		tables[level] = 1;
 	for (uint32_t l = 0; l < pt->mem->lanes; l++) {
 		const struct pt_lane *lane = &pt->lanes[l];
 
@@ -132,6 +174,65 @@ void iog_pgtable_stats(const struct iog_pgtable *pt, struct iog_pgtable_stats *s
 		stats->tables[level] = (uint64_t)tables[level];
 		stats->table_bytes += (uint64_t)tables[level] << pt->mem->table_shift;
 	}
+	/* A wide root. */
+	stats->table_bytes += root_bytes(pt) - ((size_t)1 << pt->mem->table_shift);
+}
+
+void iog_format_describe(const struct iog_pgtable_ops *ops, struct iog_format *format)
+{
+	format->name = ops->format;
+	format->page_sizes = ops->page_sizes;
+	format->ias_allowed = ops->ias_allowed;
+	format->oas_max = ops->oas_max;
+	format->table_size = 1u << ops->granule_shift;
+}
+
+static bool ias_allowed(const struct iog_pgtable_ops *ops, uint32_t ias)
+{
+	return ias && ias <= 64 && ops->ias_allowed >> (ias & 63) & 1;
+}
+
+/* With a root as wide as it may be, if that saves a level. */
+static uint32_t root_level(const struct iog_pgtable_ops *ops, uint32_t ias)
+{
+	uint32_t bits = ias - ops->granule_shift;
+	uint32_t levels = bits <= ops->root_bits ? 1 : (bits - ops->root_bits + ops->level_bits - 1) / ops->level_bits;
+
+	return (levels < ops->levels_min ? ops->levels_min : levels) - 1;
+}
+
+int iog_pgtable_grow(struct iog_pgtable *pt, uint32_t ias)
+{
+	uint32_t top = pt_top(pt), wanted;
+
+	if (!pt->ops->raise)
+		return -IOG_EOPNOTSUPP;
+	if (!ias_allowed(pt->ops, ias) || UINT64_MAX >> (64 - ias) < pt_last(pt))
+		return -IOG_ERANGE;
+
+	wanted = root_level(pt->ops, ias);
+	for (uint32_t level = top + 1; level <= wanted; level++) {
+		if (!pt->grown[level].entries)
+			pt->grown[level].entries = iog_root_alloc(pt->mem, (size_t)1 << pt->mem->table_shift);
+		if (!pt->grown[level].entries)
+			return -IOG_ENOMEM;
+	}
+	while (top < wanted) {
+		struct iog_table *root = &pt->grown[++top];
+
+		root->level = top;
+		atomic_store_explicit(&root->owner, pt, memory_order_relaxed);
+		/* The former root, and one that nobody takes away. */
+		atomic_store_explicit(&root->word, WORD_LIVE | 2, memory_order_relaxed);
+		atomic_store_explicit(&pt->grown_entries[top], root->entries, memory_order_relaxed);
+		pt->ops->raise(pt, root);
+		pt_clean(pt, (const void *)root->entries, (size_t)1 << pt->mem->table_shift);
+		/* Release: pairs with pt_root(). */
+		atomic_store_explicit(&pt->root_and_top, (uintptr_t)root->entries | top, memory_order_release);
+	}
+	/* Release: pairs with pt_last(). */
+	atomic_store_explicit(&pt->last_now, UINT64_MAX >> (64 - ias), memory_order_release);
+	return 0;
 }
 
 bool iog_pgtable_is_valid(struct iog_pgtable *pt)
@@ -146,15 +247,16 @@ static int configure(struct iog_pgtable *pt, const struct iog_pgtable_config *co
 {
 	const struct iog_pgtable_ops *ops = config->ops;
 	const uint32_t known = IOG_PGTABLE_SINGLE_WRITER | IOG_PGTABLE_SIGN_EXTENDED | IOG_PGTABLE_NONCOHERENT | IOG_PGTABLE_FLUSH_ON_MAP |
-			       IOG_PGTABLE_SPLIT;
-	uint32_t batch = ops->reclaim == IOG_RECLAIM_RWLOCK ? 1 : TRIM_BATCH_DEFAULT;
+			       IOG_PGTABLE_SPLIT | IOG_PGTABLE_BBM2;
+	uint32_t top_bits, batch = ops->reclaim == IOG_RECLAIM_RWLOCK ? 1 : TRIM_BATCH_DEFAULT;
 
 	pt->ops = ops;
 	pt->mem = config->tablemem;
 	pt->platform = pt->mem->platform;
 	pt->offset = pt->platform->direct_map_offset;
 	pt->flags = config->flags;
-	pt->ias = config->ias ? config->ias : 48;
+	for (pt->ias = config->ias ? config->ias : 48; !config->ias && !ias_allowed(ops, pt->ias); pt->ias++)
+		;
 	pt->oas = config->oas ? config->oas : ops->oas_max;
 	pt->page_sizes = config->page_sizes ? config->page_sizes : ops->page_sizes;
 	pt->trim_batch = config->trim_batch ? config->trim_batch : batch;
@@ -169,21 +271,21 @@ static int configure(struct iog_pgtable *pt, const struct iog_pgtable_config *co
 		return -IOG_EINVAL;
 	if (pt->noncoherent && !pt->platform->cache_clean)
 		return -IOG_EINVAL;
-	if (pt->ias > 63 || !(ops->ias_allowed >> pt->ias & 1) || pt->oas < 32 || pt->oas > ops->oas_max)
+	if (!ias_allowed(ops, pt->ias) || pt->oas < 32 || pt->oas > ops->oas_max)
 		return -IOG_ERANGE;
 	if (pt->page_sizes & ~ops->page_sizes || !(pt->page_sizes & UINT64_C(1) << ops->granule_shift))
 		return -IOG_ERANGE;
 
 	pt->granule = UINT64_C(1) << ops->granule_shift;
 	pt->paddr_last = (UINT64_C(1) << pt->oas) - 1;
-	pt->last = (UINT64_C(1) << pt->ias) - 1;
-	pt->top = (pt->ias - ops->granule_shift + ops->level_bits - 1) / ops->level_bits - 1;
+	pt->last = UINT64_MAX >> (64 - pt->ias);
+	pt->top = root_level(ops, pt->ias);
+	/* Leaves of levels that are not there. A format that grows looks each time. */
+	top_bits = ops->granule_shift + ops->level_bits * (pt->top + 1);
+	if (!ops->raise && top_bits < 64)
+		pt->page_sizes &= (UINT64_C(1) << top_bits) - 1;
+	atomic_init(&pt->last_now, pt->last);
 	return 0;
-}
-
-static size_t root_bytes(const struct iog_pgtable *pt)
-{
-	return (size_t)1 << pt->mem->table_shift;
 }
 
 int iog_pgtable_create(const struct iog_pgtable_config *config, struct iog_pgtable **pgtable)
@@ -218,6 +320,7 @@ int iog_pgtable_create(const struct iog_pgtable_config *config, struct iog_pgtab
 		goto free_lanes;
 	pt_clean(pt, (const void *)pt->root, root_bytes(pt));
 
+	atomic_init(&pt->root_and_top, (uintptr_t)pt->root | pt->top);
 	pt->root_table.entries = pt->root;
 	pt->root_table.level = pt->top;
 	atomic_init(&pt->root_table.owner, pt);
@@ -247,6 +350,9 @@ void iog_pgtable_destroy(struct iog_pgtable *pt, iog_lane_t lane)
 	pt->ops->destroy(pt, lane);
 	lane_exit(pt->lanes[lane].mem);
 	iog_root_free(mem, pt->root, root_bytes(pt));
+	for (uint32_t level = 0; level < IOG_LEVELS_MAX; level++)
+		if (pt->grown[level].entries)
+			iog_root_free(mem, pt->grown[level].entries, (size_t)1 << mem->table_shift);
 	platform->object_free(platform->ctx, pt->lanes, mem->lanes * sizeof(*pt->lanes));
 	platform->object_free(platform->ctx, pt, sizeof(*pt));
 	/* Release: nothing of this page table is touched after; pairs with the acquire in iog_tablemem_destroy(). */

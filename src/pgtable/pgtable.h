@@ -59,20 +59,30 @@ struct iog_pgtable {
 	uint64_t offset; /* VA = PA + offset */
 	struct pt_lane *lanes;
 
-	uint32_t top; /* the root's level */
+	uint32_t top; /* the root's level; of the first root, where the format grows */
 	uint32_t ias;
 	uint32_t oas;
 	uint32_t flags;
 	uint32_t trim_batch;
 	bool noncoherent;
 	bool alone; /* the table memory has one lane */
+	bool tracking; /* dirty bits tell; changed while no other call changes anything */
 	uint64_t granule;
 	uint64_t page_sizes;
 	uint64_t paddr_last; /* 2^oas - 1 */
-	uint64_t last; /* internal: 2^ias - 1 */
+	uint64_t last; /* internal: 2^ias - 1; as created, where the format grows */
 
 	/* The root's descriptor: LIVE for ever, with one count that nobody takes away. */
 	struct iog_table root_table;
+
+	/*
+	 * Formats that grow: the root's address and in its low bits its level, the last address, and the roots that came after the first, by level. Written by
+	 * iog_pgtable_grow() only, the address and level first.
+	 */
+	_Atomic uintptr_t root_and_top;
+	_Atomic uint64_t last_now;
+	_Atomic(iog_entry_t *) grown_entries[IOG_LEVELS_MAX];
+	struct iog_table grown[IOG_LEVELS_MAX];
 
 	/* Reclaim = rwlock only: readers below, WRITER above. */
 	_Alignas(64) _Atomic uint32_t readers;
@@ -92,7 +102,9 @@ struct iog_pgtable_ops {
 	uint64_t page_sizes;  /* all leaf sizes of the format */
 	uint32_t oas_max;
 	bool sign_extends;    /* knows IOG_PGTABLE_SIGN_EXTENDED */
-	uint64_t ias_allowed; /* bit n: n input address bits */
+	uint64_t ias_allowed; /* bit n: n input address bits; bit 0: 64 */
+	uint32_t root_bits;   /* index bits that a root may have more than other tables */
+	uint32_t levels_min;
 
 	/* The public calls, with their arguments: see <iogate/pgtable.h>. */
 	int (*map_pages)(struct iog_pgtable *pt, iog_iova_t iova, iog_paddr_t paddr, uint64_t pgsize, uint64_t pgcount, uint32_t prot,
@@ -121,7 +133,83 @@ struct iog_pgtable_ops {
 	void (*release)(struct iog_pgtable *pt, struct iog_gather *gather);
 	void (*destroy)(struct iog_pgtable *pt, iog_lane_t lane);
 	bool (*is_valid)(struct iog_pgtable *pt);
+
+	int (*protect)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint32_t prot, uint32_t flags, struct iog_gather *gather, uint64_t *changed);
+	int (*read_dirty)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t page_size, uint64_t *bitmap, uint32_t flags,
+			  struct iog_gather *gather);
+	int (*split)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t page_size, uint32_t flags, struct iog_gather *gather);
+	int (*merge)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint32_t flags, struct iog_gather *gather, uint64_t *tables);
+
+	/* Nothing else changes the page table. Enters and leaves the lane itself. */
+	void (*track_dirty)(struct iog_pgtable *pt, bool on, struct iog_gather *gather);
+
+	/* Link the present root into a larger one, which is empty. NULL where roots stay what they are. */
+	void (*raise)(struct iog_pgtable *pt, struct iog_table *root);
 };
+
+/* Position of the highest bit of @value, which is not 0. RISC-V has an instruction for it only with Zbb, and no library is there to make up for it. */
+static inline uint32_t highest_bit(uint64_t value)
+{
+#if defined(__riscv) && !defined(__riscv_zbb)
+	uint32_t bit = 0;
+
+	for (uint32_t step = 32; step; step /= 2)
+		if (value >> step) {
+			value >>= step;
+			bit += step;
+		}
+	return bit;
+#else
+	return 63 - (uint32_t)__builtin_clzll(value);
+#endif
+}
+
+static inline uint32_t lowest_bit(uint64_t value)
+{
+	return highest_bit(value & -value);
+}
+
+#define ROOT_TOP_MASK ((uintptr_t)7)
+
+_Static_assert(IOG_LEVELS_MAX <= 8, "a level fits into the low bits of a root's address");
+
+/* The root and its level as of one moment. Acquire: its contents; pairs with the release in iog_pgtable_grow(). */
+static inline iog_entry_t *pt_root(const struct iog_pgtable *pt, uint32_t *top)
+{
+	uintptr_t both = atomic_load_explicit(&pt->root_and_top, memory_order_acquire);
+
+	*top = (uint32_t)(both & ROOT_TOP_MASK);
+	return (iog_entry_t *)(both & ~ROOT_TOP_MASK);
+}
+
+static inline uint32_t pt_top(const struct iog_pgtable *pt)
+{
+	uint32_t top;
+
+	(void)pt_root(pt, &top);
+	return top;
+}
+
+/* Acquire: who is told of an address finds the root that serves it. */
+static inline uint64_t pt_last(const struct iog_pgtable *pt)
+{
+	return atomic_load_explicit(&pt->last_now, memory_order_acquire);
+}
+
+/* The descriptor of the table of @level at @entries, if it is or was a root. */
+static inline struct iog_table *pt_root_at(struct iog_pgtable *pt, uint32_t level, const iog_entry_t *entries)
+{
+	if (entries == pt->root)
+		return &pt->root_table;
+	if (entries == atomic_load_explicit(&pt->grown_entries[level], memory_order_relaxed))
+		return &pt->grown[level];
+	return NULL;
+}
+
+static inline bool pt_is_root(const struct iog_pgtable *pt, const struct iog_table *table)
+{
+	return table == &pt->root_table || (table >= pt->grown && table < pt->grown + IOG_LEVELS_MAX);
+}
 
 /* An internal address as devices and callers write it. */
 static inline uint64_t pt_external(const struct iog_pgtable *pt, uint64_t iova)
@@ -129,6 +217,12 @@ static inline uint64_t pt_external(const struct iog_pgtable *pt, uint64_t iova)
 	if (pt->flags & IOG_PGTABLE_SIGN_EXTENDED && iova >> (pt->ias - 1))
 		return iova | ~pt->last;
 	return iova;
+}
+
+/* Whether leaves that are in use may change their size where the architecture wants them broken before they are made anew. */
+static inline bool pt_may_resize(const struct iog_pgtable *pt, uint32_t flags)
+{
+	return pt->flags & IOG_PGTABLE_BBM2 || flags & IOG_RANGE_QUIET;
 }
 
 /* What the gather's page table keeps for the gather's lane. */

@@ -7,7 +7,7 @@
 int iog_pgtable_pin(struct iog_pgtable *pt, struct iog_gather *gather, iog_iova_t iova, uint32_t n, struct iog_pin *pin)
 {
 	uint64_t size = (uint64_t)n * pt->granule, table = pt->granule << pt->ops->level_bits;
-	uint64_t last = pt->flags & IOG_PGTABLE_SIGN_EXTENDED ? pt->last >> 1 : pt->last;
+	uint64_t last = pt->flags & IOG_PGTABLE_SIGN_EXTENDED ? pt->last >> 1 : pt_last(pt);
 	struct pt_lane *lane = gather_lane(gather);
 	int error;
 

@@ -11,6 +11,8 @@
  *
  * Everything in the template is named PT(x), which is <format>_<variant>_x in a backtrace.
  */
+#include "format.h"
+
 #define PT_PASTE3(format, variant, name) format##_##variant##_##name
 #define PT_PASTE2(format, variant, name) PT_PASTE3(format, variant, name)
 #define PT(name) PT_PASTE2(PT_FORMAT, PT_VARIANT, name)

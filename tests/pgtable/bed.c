@@ -33,13 +33,16 @@ int bed_flush(const struct iog_gather *gather, void *ctx)
 
 struct iog_pgtable_config bed_config(const struct bed *bed, const struct shape *shape, const struct bed_options *options)
 {
+	/* Where leaves are broken before they are made anew, splitting asks for a unit that does without. */
+	uint32_t more = shape->geometry->breaks && options->flags & IOG_PGTABLE_SPLIT ? IOG_PGTABLE_BBM2 : 0;
+
 	return (struct iog_pgtable_config){
 		.ops = shape->ops,
 		.tablemem = bed->mem,
 		.ias = shape->ias,
 		.oas = options->oas,
-		.page_sizes = options->page_sizes,
-		.flags = shape->flags | options->flags,
+		.page_sizes = options->page_sizes ? options->page_sizes : shape->geometry->granule_shift == 12 ? CLASSIC_SIZES : 0,
+		.flags = shape->flags | options->flags | more,
 		.trim_batch = options->trim_batch,
 	};
 }
@@ -47,7 +50,7 @@ struct iog_pgtable_config bed_config(const struct bed *bed, const struct shape *
 struct bed *bed_create(const struct shape *shape, const struct bed_options *options)
 {
 	static const struct bed_options defaults;
-	const struct iog_tablemem_config lanes = { .lanes = BED_LANES };
+	const struct iog_tablemem_config lanes = { .lanes = BED_LANES, .table_size = (uint32_t)shape_granule(shape) };
 	struct bed *bed = calloc(1, sizeof(*bed));
 	struct iog_pgtable_config config;
 
@@ -141,7 +144,7 @@ static const char *check_stats(const struct bed *bed)
 			 stats.revived, stats.released, tombstones);
 		return text;
 	}
-	if (stats.table_bytes != tables * 4096 || mem.tables != tables) {
+	if (stats.table_bytes != (tables - 1) * shape_granule(bed->shape) + shape_root_bytes(bed->shape) || mem.tables != tables) {
 		snprintf(text, sizeof(text), "%" PRIu64 " tables are %" PRIu64 " bytes, and table memory counts %" PRIu64, tables, stats.table_bytes,
 			 mem.tables);
 		return text;

@@ -17,12 +17,13 @@
 /* Per lane: a table may stand in two gathers of one lane, too. */
 #define BED_GATHERS 2
 
+#define CLASSIC_SIZES (PAGE_4K | PAGE_2M | PAGE_1G)
 #define RW (IOG_PROT_READ | IOG_PROT_WRITE)
 
 struct bed_options {
 	uint32_t flags; /* NONCOHERENT, FLUSH_ON_MAP, SPLIT */
 	uint32_t trim_batch;
-	uint64_t page_sizes;
+	uint64_t page_sizes; /* 0: 4K, 2M and 1G, where the granule is 4K; otherwise all */
 	uint32_t oas;
 };
 

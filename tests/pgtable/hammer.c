@@ -822,7 +822,7 @@ static void set_up(struct run *run, const struct variant *variant, uint64_t seed
 
 static void look_back(struct run *run)
 {
-	static const struct shape shape[] = { { .format = "vtdss", .ias = 48 }, { .format = "x86_64", .ias = 48 } };
+	const struct shape *shape = shapes;
 	struct hw_scan scan = { 0 };
 	struct iog_sim_stats sim;
 	struct iog_pgtable_stats stats;
@@ -841,7 +841,9 @@ static void look_back(struct run *run)
 	       " walk cache flushes\n", stats.unlinked, stats.revived, stats.released, sim.reads + sim.writes, sim.faults, sim.walk_cache_flushes);
 	if (!iog_pgtable_is_valid(run->pt))
 		wrong(run, "the page table's own check finds something wrong");
-	if (!hw_scan(&run->host, &shape[run->root.format[0] == 'x'], &run->root, false, &scan))
+	while (strcmp(shape->format, run->root.format) || shape->ias != run->root.ias || shape->flags & IOG_PGTABLE_SIGN_EXTENDED)
+		shape++;
+	if (!hw_scan(&run->host, shape, &run->root, false, &scan))
 		wrong(run, "%s", scan.error);
 	if (tables != 1 || scan.nr_leaves || scan.blank || run->host.page_bytes != HOST_PAGE)
 		wrong(run, "%" PRIu64 " tables, %zu leaves and %" PRIu64 " bytes of table memory are left", tables, scan.nr_leaves, run->host.page_bytes);

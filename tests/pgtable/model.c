@@ -13,7 +13,7 @@ void model_init(struct model *model, const struct shape *shape, uint64_t page_si
 {
 	memset(model, 0, sizeof(*model));
 	model->shape = shape;
-	model->page_sizes = page_sizes ? page_sizes : PAGE_4K | PAGE_2M | PAGE_1G;
+	model->page_sizes = page_sizes;
 	model->splits = splits;
 }
 
@@ -89,10 +89,10 @@ int model_map_pages(struct model *model, uint64_t at, uint64_t paddr, uint64_t p
 /* The largest page that may begin here. */
 static uint64_t page_at(const struct model *model, uint64_t at, uint64_t paddr, uint64_t size)
 {
-	uint64_t page = PAGE_1G;
+	uint64_t page = UINT64_C(1) << 63;
 
 	while (!(model->page_sizes & page) || page > size || at % page || paddr % page)
-		page >>= 9;
+		page >>= 1;
 	return page;
 }
 
@@ -112,6 +112,17 @@ int model_map(struct model *model, uint64_t at, uint64_t paddr, uint64_t size, u
 	return 0;
 }
 
+/* The size into which a leaf is split: the members of a group, or the entries of a table below. */
+static uint64_t size_below(const struct model *model, uint64_t size)
+{
+	const struct geometry *g = model->shape->geometry;
+	uint64_t plain = shape_granule(model->shape);
+
+	while (plain << g->level_bits <= size)
+		plain <<= g->level_bits;
+	return plain < size ? plain : plain >> g->level_bits;
+}
+
 /* No leaf reaches across the edge at @at, which begins or ends a range; split as often as needed. */
 static int cut(struct model *model, uint64_t edge)
 {
@@ -123,11 +134,11 @@ static int cut(struct model *model, uint64_t edge)
 		if (i == model->nr || model->leaves[i].iova >= edge)
 			return 0;
 		leaf = model->leaves[i];
-		below = leaf.size >> 9;
+		below = size_below(model, leaf.size);
 		if (!model->splits || !(model->page_sizes & below))
 			return -IOG_EINVAL;
-		parts = insert(model, i, 511);
-		for (uint64_t n = 0; n < 512; n++)
+		parts = insert(model, i, leaf.size / below - 1);
+		for (uint64_t n = 0; n < leaf.size / below; n++)
 			parts[n] = (struct hw_leaf){ leaf.iova + n * below, leaf.paddr + n * below, below, leaf.prot };
 	}
 }
@@ -166,7 +177,7 @@ bool model_unmap_bytes(struct model *model, uint64_t at, uint64_t size, uint64_t
 
 bool model_adopt(struct model *model, const struct hw_leaf *leaves, size_t nr)
 {
-	const uint64_t mask = (UINT64_C(1) << model->shape->ias) - 1;
+	const uint64_t mask = shape_last(model->shape);
 	uint64_t a_bytes = 0, b_bytes = 0;
 
 	for (size_t i = 0; i < nr; i++) {

@@ -546,17 +546,20 @@ int main(void)
 		{ "failed flush", failed_flush }, { "threads", threads },
 	};
 	struct CMUnitTest *tests = calloc((size_t)TESTS * nr_shapes, sizeof(*tests));
-	static char names[64][TESTS][64];
+	char(*names)[64] = calloc((size_t)TESTS * nr_shapes, sizeof(*names));
+	size_t nr = 0;
 	int failed;
 
-	if (!tests || nr_shapes > 64)
+	if (!tests || !names)
 		abort();
 	for (uint32_t s = 0; s < nr_shapes; s++)
-		for (uint32_t t = 0; t < TESTS; t++) {
-			snprintf(names[s][t], sizeof(names[s][t]), "%s: %s", shapes[s].name, all[t].name);
-			tests[s * TESTS + t] = (struct CMUnitTest){ names[s][t], all[t].function, NULL, NULL, (void *)(uintptr_t)&shapes[s] };
+		for (uint32_t t = 0; t < TESTS && shape_is_classic(&shapes[s]); t++) {
+			snprintf(names[nr], sizeof(*names), "%s: %s", shapes[s].name, all[t].name);
+			tests[nr] = (struct CMUnitTest){ names[nr], all[t].function, NULL, NULL, (void *)(uintptr_t)&shapes[s] };
+			nr++;
 		}
-	failed = _cmocka_run_group_tests("pins", tests, (size_t)TESTS * nr_shapes, NULL, NULL);
+	failed = _cmocka_run_group_tests("pins", tests, nr, NULL, NULL);
 	free(tests);
+	free(names);
 	return failed;
 }

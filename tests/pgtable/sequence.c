@@ -19,9 +19,9 @@ static uint32_t edges(const struct shape *shape, uint64_t edge[16])
 	uint32_t nr = 0;
 
 	edge[nr++] = 0;
-	edge[nr++] = UINT64_C(1) << shape->ias;
-	for (uint32_t bits = 30; bits < shape->ias; bits += 9)
-		edge[nr++] = UINT64_C(1) << bits;
+	edge[nr++] = shape_last(shape) + 1;
+	for (uint32_t level = 2; shape_shift(shape, level) < shape->ias; level++)
+		edge[nr++] = shape_page(shape, level);
 	if (shape->flags & IOG_PGTABLE_SIGN_EXTENDED) {
 		/* The last of the lower half, and the first of the upper. */
 		edge[nr++] = UINT64_C(1) << (shape->ias - 1);
@@ -33,71 +33,103 @@ static uint32_t edges(const struct shape *shape, uint64_t edge[16])
 /* The part of [at, at + size) that a call may name: in the space, and on one side of the middle where the two sides are apart. */
 static void fit(const struct shape *shape, uint64_t *at, uint64_t *size)
 {
-	uint64_t end = UINT64_C(1) << shape->ias, middle = end / 2;
+	const uint64_t last = shape_last(shape), middle = last / 2 + 1, granule = shape_granule(shape);
 
-	if (*at >= end)
-		*at = end - PAGE_4K;
-	if (*size > end - *at)
-		*size = end - *at;
+	if (*at > last)
+		*at = last & ~(granule - 1);
+	if (*size - 1 > last - *at)
+		*size = last - *at + 1;
+	/* All of 64 bits is more than a size can say. */
+	if (!*size || *size == UINT64_MAX)
+		*size = -granule;
 	if (shape->flags & IOG_PGTABLE_SIGN_EXTENDED && *at < middle && *size > middle - *at)
 		*size = middle - *at;
 }
 
-/* Mostly 4 KiB pages within a few MiB of an edge: collisions are wanted. */
+/* Mostly small pages within a few tables of an edge: collisions are wanted. */
 static uint64_t pick_address(const struct shape *shape, uint64_t align, uint64_t *seed)
 {
-	uint64_t edge[16], at, reach = align > PAGE_2M ? 2 * PAGE_1G : 4 * MIB;
+	const uint64_t large = shape_page(shape, 1);
+	uint64_t edge[16], at, reach = align > large ? 2 * shape_page(shape, 2) : 2 * large;
 	uint32_t nr = edges(shape, edge);
 
 	/* Most calls share one edge, or tables would seldom meet. */
-	at = edge[host_random(seed) % 3 ? (host_random(seed) >> 32) % 2 + 1 : host_random(seed) % nr];
+	at = edge[host_random(seed) % 3 && nr > 2 ? (host_random(seed) >> 32) % 2 + 1 : host_random(seed) % nr];
 	at = at - reach + host_random(seed) % (2 * reach);
 	if (host_random(seed) % 3 == 0)
-		at &= ~(PAGE_2M - 1);
-	return at & ~(align - 1) & ((UINT64_C(1) << shape->ias) - 1);
+		at &= ~(large - 1);
+	return at & ~(align - 1) & shape_last(shape);
 }
 
-static uint64_t pick_size(uint64_t *seed)
+/* Leaf sizes that the page table uses. */
+static uint64_t sizes_of(const struct shape *shape, const struct bed_options *options)
 {
+	return shape_sizes(shape, options->page_sizes ? options->page_sizes : shape->geometry->granule_shift == 12 ? CLASSIC_SIZES : 0);
+}
+
+static uint64_t pick_size(const struct shape *shape, uint64_t *seed)
+{
+	const uint64_t page = shape_granule(shape), large = shape_page(shape, 1);
+
 	switch (host_random(seed) % 16) {
 	case 0:
-		return PAGE_2M;
+		return large;
 	case 1:
-		return (1 + host_random(seed) % 4) * PAGE_2M;
+		return (1 + host_random(seed) % 4) * large;
 	case 2:
-		return (1 + host_random(seed) % 1500) * PAGE_4K;
+		return (1 + host_random(seed) % 1500) * page;
 	case 3:
-		return PAGE_1G;
+		return shape_page(shape, 2);
 	case 4:
-		return PAGE_2M + (1 + host_random(seed) % 600) * PAGE_4K;
+		return large + (1 + host_random(seed) % 600) * page;
 	case 5:
 	case 6:
-		return (1 + host_random(seed) % 512) * PAGE_4K;
+		return (1 + host_random(seed) % 512) * page;
+	case 7:
+		/* About a group. */
+		return (UINT64_C(1) << host_random(seed) % 8) * page;
 	default:
-		return (1 + host_random(seed) % 12) * PAGE_4K;
+		return (1 + host_random(seed) % 12) * page;
 	}
 }
 
-static void pick_pages(struct op *op, const struct bed_options *options, uint64_t *seed)
+/* One of the sizes; half of the larger ones are of level 1 or 2. */
+static uint64_t pick_page(const struct shape *shape, uint64_t sizes, uint64_t *seed)
 {
-	uint64_t sizes = options->page_sizes ? options->page_sizes : PAGE_4K | PAGE_2M | PAGE_1G;
+	uint64_t wanted = shape_page(shape, host_random(seed) % 4 ? 1 : 2);
 
-	op->pgsize = host_random(seed) % 8 ? PAGE_4K : host_random(seed) % 4 ? PAGE_2M : PAGE_1G;
-	if (!(op->pgsize & sizes))
-		op->pgsize = PAGE_4K;
-	if (op->pgsize == PAGE_4K)
+	if (host_random(seed) % (shape->geometry->groups ? 3 : 8))
+		return shape_granule(shape);
+	if (sizes & wanted && (!shape->geometry->groups || host_random(seed) % 2))
+		return wanted;
+	/* Any, but few of those that hold more than a table of level 1 would. */
+	if (host_random(seed) % 8)
+		sizes &= shape_page(shape, 2) - 1;
+	for (;;) {
+		wanted = UINT64_C(1) << host_random(seed) % 64;
+		if (sizes & wanted)
+			return wanted;
+	}
+}
+
+static void pick_pages(struct op *op, const struct shape *shape, const struct bed_options *options, uint64_t *seed)
+{
+	op->pgsize = pick_page(shape, sizes_of(shape, options), seed);
+	if (op->pgsize == shape_granule(shape))
 		op->count = host_random(seed) % 6 ? 1 + host_random(seed) % 20 : 1 + host_random(seed) % 1200;
 	else
 		op->count = 1 + host_random(seed) % 3;
 }
 
-/* Whether a map of 1 GiB takes less than a thousand leaves. */
-static bool large_enough(const struct op *op, const struct bed_options *options)
+/* Whether a map takes less than about a thousand leaves: those of its largest size do not number more. */
+static bool large_enough(const struct op *op, const struct shape *shape, const struct bed_options *options)
 {
-	uint64_t sizes = options->page_sizes ? options->page_sizes : PAGE_4K | PAGE_2M | PAGE_1G;
-	uint64_t differ = op->at ^ op->paddr;
+	uint64_t sizes = sizes_of(shape, options), differ = op->at ^ op->paddr, page = shape_granule(shape);
 
-	return (sizes & PAGE_1G && !(differ % PAGE_1G) && !(op->at % PAGE_1G)) || (sizes & PAGE_2M && !(differ % PAGE_2M));
+	for (uint32_t bit = 0; bit < 63; bit++)
+		if (sizes >> bit & 1 && !(differ % (UINT64_C(1) << bit)) && UINT64_C(1) << bit <= op->size)
+			page = UINT64_C(1) << bit;
+	return op->size / page < 2000;
 }
 
 static void generate_op(struct op *op, const struct shape *shape, const struct bed_options *options, uint64_t *seed)
@@ -116,6 +148,7 @@ static void generate_op(struct op *op, const struct shape *shape, const struct b
 		IOG_PROT_WRITE,
 		IOG_PROT_WRITE | IOG_PROT_EXEC | IOG_PROT_COHERENT,
 	};
+	const uint64_t granule = shape_granule(shape), largest = shape_page(shape, 2);
 	uint32_t total = 0, pick;
 
 	memset(op, 0, sizeof(*op));
@@ -129,16 +162,21 @@ static void generate_op(struct op *op, const struct shape *shape, const struct b
 	op->lane = (uint32_t)(host_random(seed) >> 20) % BED_LANES;
 	op->gather = (uint32_t)(host_random(seed) >> 20) % BED_GATHERS;
 	op->prot = prots[host_random(seed) % 8];
-	op->paddr = (host_random(seed) & UINT64_C(0xffffffff)) << 12;
+	if (shape->geometry->prot & IOG_PROT_DEVICE && !(host_random(seed) % 4))
+		op->prot |= host_random(seed) % 2 ? IOG_PROT_NOCACHE : IOG_PROT_DEVICE;
+	op->paddr = (host_random(seed) & UINT64_C(0xffffffff)) << 12 & ~(granule - 1);
+	/* Where address bits move to another place. */
+	if (shape->geometry->oas > 48 && !(host_random(seed) % 4))
+		op->paddr |= host_random(seed) % 2 ? UINT64_C(5) << 48 : UINT64_C(0x0000ffffc0000000) & ~(granule - 1);
 	op->count = 1 + host_random(seed) % 3;
-	op->size = pick_size(seed);
+	op->size = pick_size(shape, seed);
 	if (op->kind == OP_MAP_PAGES || op->kind == OP_UNMAP_PAGES) {
-		pick_pages(op, options, seed);
+		pick_pages(op, shape, options, seed);
 		op->size = op->pgsize * op->count;
 	} else {
-		op->pgsize = PAGE_4K;
+		op->pgsize = granule;
 	}
-	op->at = pick_address(shape, op->size >= PAGE_1G ? PAGE_1G : op->pgsize, seed);
+	op->at = pick_address(shape, op->kind != OP_MAP_PAGES && op->kind != OP_UNMAP_PAGES && op->size >= largest ? largest : op->pgsize, seed);
 	if (op->kind == OP_UNMAP && host_random(seed) % 40 == 0) {
 		/* From somewhere to the end of the half or of the space. */
 		op->at &= host_random(seed) % 2 ? 0 : UINT64_MAX;
@@ -146,10 +184,10 @@ static void generate_op(struct op *op, const struct shape *shape, const struct b
 	}
 	/* So that large leaves come about. */
 	if (host_random(seed) % 2)
-		op->paddr = (op->paddr & ~(PAGE_1G - 1)) | (op->at & (PAGE_1G - 1));
+		op->paddr = (op->paddr & ~(largest - 1)) | (op->at & (largest - 1));
 	op->paddr &= ~(op->pgsize - 1);
-	if (op->kind == OP_MAP && op->size >= PAGE_1G && !large_enough(op, options))
-		op->size = 3 * PAGE_2M;
+	if (op->kind == OP_MAP && !large_enough(op, shape, options))
+		op->size = 600 * granule;
 	fit(shape, &op->at, &op->size);
 	op->count = op->kind == OP_MAP_PAGES || op->kind == OP_UNMAP_PAGES ? op->size / op->pgsize : op->count;
 	if (!op->count) {
@@ -256,15 +294,16 @@ static int visit_leaf(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
 	return v->wrong != NULL;
 }
 
-static bool check_visit(struct run *run, uint32_t lane, uint64_t at, uint64_t size)
+/* From @at to @last, inclusive. */
+static bool check_visit(struct run *run, uint32_t lane, uint64_t at, uint64_t last)
 {
 	struct visited v = { .run = run, .next = model_lower(&run->model, at) };
-	size_t end = model_lower(&run->model, at + size);
+	size_t end = model_lower(&run->model, last);
 	uint64_t iova = shape_iova(run->bed->shape, at);
-	int result = iog_pgtable_visit(run->bed->pt, lane, iova, iova + (size - 1), visit_leaf, &v);
+	int result = iog_pgtable_visit(run->bed->pt, lane, iova, iova + (last - at), visit_leaf, &v);
 
 	/* One that begins in the range and ends beyond it. */
-	if (end < run->model.nr && run->model.leaves[end].iova < at + size)
+	if (end < run->model.nr && run->model.leaves[end].iova <= last)
 		end++;
 	if (v.wrong)
 		return wrong(run, "%s (number %" PRIu64 " of this visit)", v.wrong, v.nr);
@@ -295,7 +334,7 @@ static bool check_leaves(struct run *run)
 
 static bool check_all(struct run *run, uint32_t lane)
 {
-	const uint64_t space = UINT64_C(1) << run->bed->shape->ias;
+	const uint64_t last = shape_last(run->bed->shape);
 	const char *text = bed_check(run->bed);
 
 	if (text)
@@ -303,8 +342,8 @@ static bool check_all(struct run *run, uint32_t lane)
 	if (!check_leaves(run))
 		return false;
 	if (run->bed->shape->flags & IOG_PGTABLE_SIGN_EXTENDED)
-		return check_visit(run, lane, 0, space / 2) && check_visit(run, lane, space / 2, space / 2);
-	return check_visit(run, lane, 0, space);
+		return check_visit(run, lane, 0, last / 2) && check_visit(run, lane, last / 2 + 1, last);
+	return check_visit(run, lane, 0, last);
 }
 
 static bool check_lookup(struct run *run, const struct op *op, uint64_t at)
@@ -441,7 +480,7 @@ static bool run_op(struct run *run, const struct op *op)
 	case OP_LOOKUP:
 		return check_lookup(run, op, op->at) && check_lookup(run, op, op->at + op->size - 1);
 	case OP_VISIT:
-		return check_visit(run, op->lane, op->at, op->size);
+		return check_visit(run, op->lane, op->at, op->at + op->size - 1);
 	case OP_TRIM:
 		return run_trim(run, gather, &before);
 	case OP_TRIM_MEMORY:
@@ -466,25 +505,26 @@ static bool run_op(struct run *run, const struct op *op)
 /* Everything unmapped and trimmed: only the root is left, of tables and of memory. */
 static bool run_end(struct run *run)
 {
-	const uint64_t space = UINT64_C(1) << run->bed->shape->ias;
+	const uint64_t half = shape_last(run->bed->shape) / 2 + 1;
 	struct bed *bed = run->bed;
-	struct op op = { .kind = OP_UNMAP, .pgsize = PAGE_4K, .size = space };
+	struct op op = { .kind = OP_UNMAP, .pgsize = shape_granule(bed->shape), .size = 2 * half };
 	const struct injected none = { UINT64_MAX, UINT64_MAX };
 
 	bed->host.fail_in = 0;
 	bed->fail_flushes = 0;
-	if (bed->shape->flags & IOG_PGTABLE_SIGN_EXTENDED) {
-		op.size = space / 2;
+	if (bed->shape->flags & IOG_PGTABLE_SIGN_EXTENDED || !op.size) {
+		/* A leaf of half the space does not reach across. */
+		op.size = half;
 		if (!run_unmap(run, &op, &bed->gather[0][0], &none))
 			return false;
-		op.at = space / 2;
+		op.at = half;
 	}
 	if (!run_unmap(run, &op, &bed->gather[0][0], &none) || !check_all(run, 0))
 		return false;
 	bed_trim(bed);
 	if (!check_all(run, 0))
 		return false;
-	if (shape_reclaims(bed->shape) && (bed_tables(bed) != 1 || bed->host.page_bytes != 4096))
+	if (shape_reclaims(bed->shape) && (bed_tables(bed) != 1 || bed->host.page_bytes != shape_root_bytes(bed->shape)))
 		return wrong(run, "%" PRIu64 " tables and %" PRIu64 " bytes are left at the end", bed_tables(bed), bed->host.page_bytes);
 	return true;
 }
@@ -495,7 +535,7 @@ bool sequence_run(const struct shape *shape, const struct bed_options *options, 
 	const char *text;
 	bool fine = true;
 
-	model_init(&run.model, shape, options->page_sizes, options->flags & IOG_PGTABLE_SPLIT);
+	model_init(&run.model, shape, sizes_of(shape, options), options->flags & IOG_PGTABLE_SPLIT);
 	for (*at = 0; fine && *at < nr; ++*at) {
 		fine = run_op(&run, &ops[*at]) && check_all(&run, ops[*at].lane);
 		if (!fine)

@@ -33,7 +33,7 @@ static const char help[] =
 	"      --list          the cases, and what each measures\n"
 	"      --runs N        runs of each timed case; median, least and most are reported (11)\n"
 	"      --ops N         operations of each decay_* case, over which it looks for decay (20000000)\n"
-	"      --format NAME   page-table format: vtdss, x86_64 (vtdss)\n"
+	"      --format NAME   page-table format, of those named below (vtdss)\n"
 	"      --seed N        changes what is random (1)\n"
 	"      --json          one JSON object on stdout\n"
 	"      --plot DIR      also charts: bench.png and bench.svg in DIR, and their figures in bench.tsv; needs gnuplot\n"
@@ -103,6 +103,8 @@ static int parse(int argc, char **argv, struct request *request)
 	int ret;
 
 	ret = options_parse(argc, argv, &syntax, &request->common, request);
+	if (!ret)
+		ret = options_need_4k(&request->common);
 	if (ret)
 		return ret;
 	request->options.format = request->common.format;

@@ -40,17 +40,19 @@ static int create_domain(const struct dma_bed_config *config, struct dma_bed *be
 	struct iog_domain_config domain = {
 		.platform = &bed->platform,
 		.lanes = bed->nr_lanes,
-		.pgtable = { .ias = FORMAT_IAS, .flags = config->split ? IOG_PGTABLE_SPLIT : 0 },
+		.pgtable = { .flags = config->split ? IOG_PGTABLE_SPLIT : 0 },
 		.policy = policy_find(config->policy),
 		.mode = config->deferred ? IOG_INVAL_DEFERRED : IOG_INVAL_STRICT,
 		.deferred_entries = DEFERRED_BATCH,
 		.deferred_ms = DEFERRED_MS,
 	};
-	int ret = iog_tablemem_create(&bed->platform, &tablemem, &bed->tablemem);
+	int ret;
 
+	domain.pgtable.ops = iog_format_find(config->format, config->reclaim, 0);
+	tablemem.table_size = (uint32_t)format_granule(config->format);
+	ret = iog_tablemem_create(&bed->platform, &tablemem, &bed->tablemem);
 	if (ret)
 		return ret;
-	domain.pgtable.ops = iog_format_find(config->format, config->reclaim, 0);
 	domain.pgtable.tablemem = bed->tablemem;
 	return iog_domain_create(&domain, &bed->domain);
 }

@@ -61,8 +61,18 @@ uint64_t format_iova_limit(const char *name)
 
 uint64_t format_paddr_limit(const char *name)
 {
-	(void)name;
-	return UINT64_C(1) << FORMAT_OAS;
+	struct iog_format format;
+
+	iog_format_describe(iog_format_find(name, IOG_RECLAIM_COUNTED, 0), &format);
+	return UINT64_C(1) << format.oas_max;
+}
+
+uint64_t format_granule(const char *name)
+{
+	struct iog_format format;
+
+	iog_format_describe(iog_format_find(name, IOG_RECLAIM_COUNTED, 0), &format);
+	return format.table_size;
 }
 
 const char *format_title(const char *name)
@@ -76,7 +86,7 @@ const char *format_title(const char *name)
 
 const char *format_names(void)
 {
-	static char names[128];
+	static char names[512];
 	const char *name;
 	size_t used = 0;
 
@@ -130,7 +140,9 @@ static int create_platform(const struct engine_config *config, struct engine *en
 static int create_tables(const struct engine_config *config, struct engine *engine, struct problem *problem)
 {
 	struct iog_tablemem_config tablemem = { .lanes = engine->nr_lanes };
-	struct iog_pgtable_config pgtable = { .flags = config->flags, .page_sizes = config->page_sizes, .ias = FORMAT_IAS };
+	/* Address bits by default: FORMAT_IAS, or the next number that the format has. */
+	struct iog_pgtable_config pgtable = { .flags = config->flags, .page_sizes = config->page_sizes };
+	struct iog_format format;
 	char text[SIZE_TEXT];
 	int ret;
 
@@ -139,6 +151,8 @@ static int create_tables(const struct engine_config *config, struct engine *engi
 		problem_set(problem, "no variant of %s with reclaim %s for a single writer", config->format, reclaim_name(config->reclaim));
 		return -IOG_EOPNOTSUPP;
 	}
+	iog_format_describe(pgtable.ops, &format);
+	tablemem.table_size = format.table_size;
 	ret = iog_tablemem_create(&engine->platform, &tablemem, &engine->tablemem);
 	if (!ret) {
 		pgtable.tablemem = engine->tablemem;

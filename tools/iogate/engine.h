@@ -18,9 +18,8 @@
 
 #include "message.h"
 
-/* Address bits: what iogate takes when none are asked for. */
+/* Address bits: what iogate takes when none are asked for; a few formats have more then. */
 #define FORMAT_IAS 48
-#define FORMAT_OAS 52
 
 /* Unmaps that a deferred flush waits for. */
 #define DEFERRED_BATCH 256
@@ -81,6 +80,8 @@ const char *reclaim_name(enum iog_reclaim reclaim);
 bool format_known(const char *name);
 uint64_t format_iova_limit(const char *name);
 uint64_t format_paddr_limit(const char *name);
+/* Bytes of the smallest page. */
+uint64_t format_granule(const char *name);
 const char *format_title(const char *name);
 /* All names, for messages: "vtdss, x86_64". */
 const char *format_names(void);

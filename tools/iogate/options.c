@@ -93,6 +93,33 @@ int option_inval(const char *option, const char *text, bool *deferred)
 	return 0;
 }
 
+int options_need_4k(const struct common_options *common)
+{
+	char granule[SIZE_TEXT];
+
+	if (format_granule(common->format) > SIZE_4K)
+		return usage_error("--format %s: its smallest page has %s; 4K are wanted here", common->format,
+				   size_exact(granule, format_granule(common->format)));
+	return 0;
+}
+
+/* The help's last part, of what has more names than a line holds. */
+static void print_formats(void)
+{
+	uint32_t column = 0;
+	const char *name;
+
+	printf("\nFormats:\n ");
+	for (uint32_t i = 0; (name = iog_format_name(i)); i++) {
+		if (column + strlen(name) > 90) {
+			printf("\n ");
+			column = 0;
+		}
+		column += (uint32_t)printf(" %s", name);
+	}
+	putchar('\n');
+}
+
 /* Returns 0; EXIT_USAGE; or 1 for an option that is not common. */
 static int take_common(int option, char **argv, struct common_options *common)
 {
@@ -124,6 +151,7 @@ int options_parse(int argc, char **argv, const struct option_syntax *syntax, str
 	while ((option = getopt_long(argc, argv, syntax->letters, syntax->options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(syntax->help, stdout);
+			print_formats();
 			return -1;
 		}
 		ret = take_common(option, argv, common);

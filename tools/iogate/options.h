@@ -51,6 +51,9 @@ struct option_syntax {
  */
 int options_parse(int argc, char **argv, const struct option_syntax *syntax, struct common_options *common, void *request);
 
+/* Whether the format that was asked for has pages of 4 KiB. Returns as a reader does. */
+int options_need_4k(const struct common_options *common);
+
 /* A size that is not 0; without a suffix in units of @bare bytes. */
 int option_size(const char *option, const char *text, uint64_t bare, uint64_t *size);
 

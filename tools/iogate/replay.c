@@ -36,7 +36,7 @@ static const char help[] =
 	"                           strict if left out (recorded; with --mode dma window)\n"
 	"      --threads N          with --mode dma: N lanes, each a thread, which events fall to by their\n"
 	"                           CPU (1)\n"
-	"      --format NAME        page-table format: vtdss, x86_64 (vtdss)\n"
+	"      --format NAME        page-table format, of those named below (vtdss)\n"
 	"      --reclaim SCHEME     empty tables: counted, rwlock, none (counted)\n"
 	"      --skip-bad           leave events out that are malformed or contradict the trace, and\n"
 	"                           count them\n"
@@ -171,6 +171,8 @@ static int parse(int argc, char **argv, struct request *request)
 
 	*request = (struct request){ .common = { .format = "vtdss", .seed = 1 }, .config = { .threads = 1 } };
 	ret = options_parse(argc, argv, &syntax, &request->common, request);
+	if (!ret)
+		ret = options_need_4k(common);
 	if (ret)
 		return ret;
 	request->config.format = common->format;

@@ -30,7 +30,7 @@ static const char help[] =
 	"  -s, --space SIZE         address space to go through; a bare number is TiB (16T)\n"
 	"  -d, --dma-size SIZE      bytes mapped at a time (4K)\n"
 	"  -S, --second-size SIZE   a second run with this size; a bare number is MiB\n"
-	"      --format NAME        page-table format: vtdss, x86_64 (vtdss)\n"
+	"      --format NAME        page-table format, of those named below (vtdss)\n"
 	"      --reclaim SCHEME     empty tables: counted, rwlock, none (counted);\n"
 	"                           rwlock is held against none in the same call\n"
 	"      --inval MODE         strict: invalidate at each unmap; deferred: each 256 (strict)\n"
@@ -115,8 +115,8 @@ static int check_space(const struct stress_config *config)
 	char space[SIZE_TEXT], limit[SIZE_TEXT];
 
 	size_exact(space, config->space);
-	if (config->space % SIZE_4K)
-		return usage_error("-s %s: not a multiple of 4K", space);
+	if (config->space % format_granule(config->format))
+		return usage_error("-s %s: not a multiple of %s", space, size_exact(limit, format_granule(config->format)));
 	if (config->space > format_iova_limit(config->format))
 		return usage_error("-s %s: %s has an address space of %s", space, format_title(config->format),
 				   size_exact(limit, format_iova_limit(config->format)));
@@ -128,8 +128,8 @@ static int check_size(const struct stress_config *config, const char *option, ui
 	char text[SIZE_TEXT], space[SIZE_TEXT];
 
 	size_exact(text, size);
-	if (size % SIZE_4K)
-		return usage_error("%s %s: not a multiple of 4K", option, text);
+	if (size % format_granule(config->format))
+		return usage_error("%s %s: not a multiple of %s", option, text, size_exact(space, format_granule(config->format)));
 	if (size > config->space)
 		return usage_error("%s %s: does not fit a space of %s", option, text, size_exact(space, config->space));
 	if (config->simulate && size > SIMULATED_SIZE_MAX)

@@ -110,7 +110,7 @@ void iog_sim_iotlb_fill(struct caches *caches, uint32_t domain, iog_iova_t iova,
 
 	if (entry->key)
 		iotlb_drop(caches, entry);
-	*entry = (struct cache_entry){ entry_key(number, class), page, ++caches->tick, domain, prot };
+	*entry = (struct cache_entry){ entry_key(number, class), page, ++caches->tick, domain, (uint16_t)prot, 0 };
 	caches->iotlb.nr_used[class]++;
 }
 
@@ -166,14 +166,15 @@ const struct cache_entry *iog_sim_iotlb_find_paddr(const struct caches *caches, 
 	return NULL;
 }
 
-const struct cache_entry *iog_sim_walk_lookup(struct caches *caches, uint32_t domain, iog_iova_t iova, uint32_t levels, uint32_t *level)
+const struct cache_entry *iog_sim_walk_lookup(struct caches *caches, uint32_t domain, struct walk_geometry geometry, iog_iova_t iova, uint32_t levels,
+					       uint32_t *level)
 {
-	for (uint32_t n = 0; n < levels - 1; n++) {
+	for (uint32_t n = 0; n + 1 < levels; n++) {
 		struct cache_entry *entry;
 
 		if (!caches->walk[n].nr_used[0])
 			continue;
-		entry = set_find(&caches->walk[n], domain, iova >> walk_region_shift(n), 0);
+		entry = set_find(&caches->walk[n], domain, iova >> walk_shift(geometry, n + 1), 0);
 		if (entry) {
 			entry->used = ++caches->tick;
 			*level = n;
@@ -183,25 +184,28 @@ const struct cache_entry *iog_sim_walk_lookup(struct caches *caches, uint32_t do
 	return NULL;
 }
 
-void iog_sim_walk_fill(struct caches *caches, uint32_t domain, iog_iova_t iova, uint32_t level, iog_paddr_t table, uint32_t prot)
+void iog_sim_walk_fill(struct caches *caches, uint32_t domain, struct walk_geometry geometry, iog_iova_t iova, uint32_t level, iog_paddr_t table,
+		       uint32_t prot)
 {
 	struct cache *cache = &caches->walk[level];
-	uint64_t number = iova >> walk_region_shift(level);
+	uint32_t shift = walk_shift(geometry, level + 1);
+	uint64_t number = iova >> shift;
 	struct cache_entry *entry = set_victim(cache, domain, number);
 
 	if (entry->key)
 		walk_drop(caches, cache, entry);
-	*entry = (struct cache_entry){ entry_key(number, 0), table, ++caches->tick, domain, prot };
+	*entry = (struct cache_entry){ entry_key(number, 0), table, ++caches->tick, domain, (uint16_t)prot, (uint16_t)shift };
 	cache->nr_used[0]++;
 	++*pointer_filter(caches, table);
 }
 
-void iog_sim_walk_drop_range(struct caches *caches, uint32_t domain, iog_iova_t first, iog_iova_t last)
+void iog_sim_walk_drop_range(struct caches *caches, uint32_t domain, struct walk_geometry geometry, iog_iova_t first, iog_iova_t last)
 {
 	for (uint32_t n = 0; n < WALK_CACHE_LEVELS; n++) {
 		struct cache *cache = &caches->walk[n];
-		uint64_t number = first >> walk_region_shift(n);
-		uint64_t end = last >> walk_region_shift(n);
+		uint32_t shift = walk_shift(geometry, n + 1);
+		uint64_t number = shift < 64 ? first >> shift : 0;
+		uint64_t end = shift < 64 ? last >> shift : 0;
 
 		if (!cache->nr_used[0])
 			continue;
@@ -250,5 +254,6 @@ void iog_sim_cache_drop_domain(struct caches *caches, uint32_t domain)
 				iotlb_drop(caches, &iotlb->entries[i]);
 		}
 	}
-	iog_sim_walk_drop_range(caches, domain, 0, UINT64_MAX);
+	/* Whatever the layout: this names all. */
+	iog_sim_walk_drop_range(caches, domain, (struct walk_geometry){ 0, 0 }, 0, UINT64_MAX);
 }

@@ -4,7 +4,7 @@
  * least-recently-used replacement; a set is chosen by the low bits of the page or region number, as hardware does, exclusive-or'ed with
  * the domain id.
  *
- * The IOTLB holds a leaf as it was walked: one entry for 4 KiB, 2 MiB or 1 GiB. Entries carry the permissions of the whole walk that led
+ * The IOTLB holds a leaf as it was walked, in one entry for 4 KiB, 2 MiB or 1 GiB; of leaves of other sizes a part of the next smaller one. Entries carry the permissions of the whole walk that led
  * to them.
  *
  * A translation is filled in only when a lookup has missed it, so none is there twice.
@@ -30,7 +30,8 @@ struct cache_entry {
 	uint64_t paddr; /* of the page, or of the table */
 	uint64_t used;  /* tick of the last use */
 	uint32_t domain;
-	uint32_t prot;
+	uint16_t prot;
+	uint16_t shift; /* walk caches: log2 of the bytes of a region */
 };
 
 struct cache {
@@ -62,15 +63,21 @@ static inline iog_iova_t iotlb_entry_iova(const struct cache_entry *entry)
 	return entry->key >> 2 << iotlb_class_shift(iotlb_entry_class(entry));
 }
 
-/* A table of @level serves 2^this bytes. */
-static inline uint32_t walk_region_shift(uint32_t level)
+/* How a domain's tables are laid out. */
+struct walk_geometry {
+	uint32_t granule_shift; /* log2 of the bytes of a table, and of what a level-0 entry covers */
+	uint32_t level_bits;    /* log2 of the entries of a table */
+};
+
+/* An entry at @level covers 2^this bytes, and so does a table of the level below. */
+static inline uint32_t walk_shift(struct walk_geometry geometry, uint32_t level)
 {
-	return 21 + 9 * level;
+	return geometry.granule_shift + geometry.level_bits * level;
 }
 
-static inline iog_iova_t walk_entry_iova(const struct cache_entry *entry, uint32_t level)
+static inline iog_iova_t walk_entry_iova(const struct cache_entry *entry)
 {
-	return entry->key >> 2 << walk_region_shift(level);
+	return entry->key >> 2 << entry->shift;
 }
 
 /* Entries and ways are powers of two, ways at most entries. Returns 0 or -IOG_ENOMEM; fini is called in either case. */
@@ -88,9 +95,11 @@ const struct cache_entry *iog_sim_iotlb_find_paddr(const struct caches *caches, 
 /*
  * The cached pointer that starts the shortest walk of a table with @levels levels; *@level is that of the table pointed to. NULL if none.
  */
-const struct cache_entry *iog_sim_walk_lookup(struct caches *caches, uint32_t domain, iog_iova_t iova, uint32_t levels, uint32_t *level);
-void iog_sim_walk_fill(struct caches *caches, uint32_t domain, iog_iova_t iova, uint32_t level, iog_paddr_t table, uint32_t prot);
-void iog_sim_walk_drop_range(struct caches *caches, uint32_t domain, iog_iova_t first, iog_iova_t last);
+const struct cache_entry *iog_sim_walk_lookup(struct caches *caches, uint32_t domain, struct walk_geometry geometry, iog_iova_t iova, uint32_t levels,
+					       uint32_t *level);
+void iog_sim_walk_fill(struct caches *caches, uint32_t domain, struct walk_geometry geometry, iog_iova_t iova, uint32_t level, iog_paddr_t table,
+		       uint32_t prot);
+void iog_sim_walk_drop_range(struct caches *caches, uint32_t domain, struct walk_geometry geometry, iog_iova_t first, iog_iova_t last);
 
 /*
  * A pointer to @table in any domain's walk cache, and the level of the cache that holds it; NULL if there is none, which is found out in

@@ -32,11 +32,12 @@
 struct iog_sim_domain {
 	struct iog_sim *sim; /* constant, as all down to @sign_extended */
 	uint32_t id;
-	enum walk_format format;
+	const struct walk_format *format;
+	struct walk_geometry geometry; /* the format's */
 	iog_paddr_t root;
 	uint32_t levels;
 	uint32_t ias;
-	uint64_t reserved; /* address bits of an entry beyond the output address width */
+	iog_paddr_t paddr_last; /* the most that fits into the output address width */
 	bool sign_extended;
 
 	bool root_gone; /* the root's memory went back to the host */

@@ -93,9 +93,8 @@ void iog_sim_oracle_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_padd
 	if (expected->blind)
 		return;
 	prot &= IOG_PROT_READ | IOG_PROT_WRITE;
-	/* Entries of x86-64 cannot forbid reading. */
-	if (domain->format == WALK_X86_64)
-		prot |= IOG_PROT_READ;
+	/* Entries of some formats cannot forbid reading. */
+	prot |= domain->format->implied;
 
 	for (uint64_t i = 0; i < pages; i++, paddr += SIM_PAGE_SIZE) {
 		uint64_t *page = pagemap_get(&expected->pages, first + i);

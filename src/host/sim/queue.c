@@ -52,7 +52,7 @@ static void execute(struct iog_sim *sim, const struct command *command, uint64_t
 	} else {
 		iog_sim_iotlb_drop_range(&sim->caches, domain->id, command->first, command->last);
 		if (!(command->flags & COMMAND_LEAF_ONLY))
-			iog_sim_walk_drop_range(&sim->caches, domain->id, command->first, command->last);
+			iog_sim_walk_drop_range(&sim->caches, domain->id, domain->geometry, command->first, command->last);
 	}
 	command_event(sim, EVENT_INVALIDATED, command);
 	iog_sim_oracle_invalidated(domain, command->first, command->last, number, command->flags & COMMAND_NAMED);

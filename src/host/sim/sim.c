@@ -103,28 +103,24 @@ void iog_sim_observe(struct iog_sim *sim, struct iog_platform *platform)
 		iog_sim_tables_observe(sim, platform);
 }
 
-/* The unit knows two formats; what else it is told of a table has to fit them. */
+/* The unit knows formats by name; what else it is told of a table has to fit them. */
 static bool domain_shape(struct iog_sim_domain *domain, const struct iog_pgtable_root *root)
 {
-	uint32_t levels_min;
+	const struct walk_format *format = iog_sim_walk_format(root->format);
 
-	if (!strcmp(root->format, "vtdss")) {
-		domain->format = WALK_VTDSS;
-		levels_min = 3;
-	} else if (!strcmp(root->format, "x86_64")) {
-		domain->format = WALK_X86_64;
-		levels_min = 4;
-	} else {
+	if (!format || root->levels < format->levels_min || root->levels > format->levels_max || root->ias > 64 || root->oas < 32 ||
+	    root->oas > format->oas_max)
 		return false;
-	}
-	if (root->levels < levels_min || root->levels > 5 || root->ias > 12 + 9 * root->levels ||
-	    root->ias <= 12 + 9 * (root->levels - 1) || root->oas < 32 || root->oas > 52)
+	domain->geometry = (struct walk_geometry){ format->granule_shift, format->level_bits };
+	/* Not more bits than the root has room for, and not so few that it has none; a root that may be wide serves what a level more would. */
+	if (root->ias > walk_shift(domain->geometry, root->levels) + format->root_bits || root->ias <= walk_shift(domain->geometry, root->levels - 1))
 		return false;
+	domain->format = format;
 	domain->root = root->paddr;
 	domain->levels = root->levels;
 	domain->ias = root->ias;
 	domain->sign_extended = root->flags & IOG_PGTABLE_SIGN_EXTENDED;
-	domain->reserved = ((UINT64_C(1) << 52) - 1) & ~((UINT64_C(1) << root->oas) - 1);
+	domain->paddr_last = (UINT64_C(1) << root->oas) - 1;
 	return true;
 }
 

@@ -121,7 +121,7 @@ static void observe_freed(void *ctx, void *table, size_t size)
 	/* The entry stays, as it would in hardware: whoever walks through it is caught again. */
 	cached = iog_sim_walk_find_table(&sim->caches, paddr, &level);
 	if (cached)
-		iog_sim_violation(sim, IOG_SIM_FREED_TABLE, cached->domain, walk_entry_iova(cached, level), paddr,
+		iog_sim_violation(sim, IOG_SIM_FREED_TABLE, cached->domain, walk_entry_iova(cached), paddr,
 				  "a table of level %" PRIu32 " was given back while a walk cache pointed to it", level);
 	sim_unlock(sim);
 }

@@ -3,11 +3,17 @@
  * Template: the public calls. Arguments are checked here, once, before anything is touched; then the lane is inside, and addresses are internal.
  */
 
-/* The level of a page size that the page table uses. */
+/* The level of a page size that the page table uses; its kind, where the format has groups. */
 IOG_NOINLINE static bool PT(level_of)(const struct iog_pgtable *pt, uint64_t page_size, uint32_t *level)
 {
 	if (!page_size || page_size & (page_size - 1) || !(pt->page_sizes & page_size))
 		return false;
+	if (FMT_GROWS && !(PT(last)(pt) & page_size))
+		return false;
+	if (FMT_GROUPS) {
+		*level = PT(kind)(lowest_bit(page_size));
+		return true;
+	}
 	for (*level = 0; PT(page_size)(*level) != page_size; ++*level)
 		;
 	return true;
@@ -32,7 +38,7 @@ IOG_INLINE bool PT(range_internal)(const struct iog_pgtable *pt, uint64_t iova, 
 	}
 	*first = iova;
 	*last = end;
-	return end <= pt->last;
+	return end <= PT(last)(pt);
 }
 
 /* What map and map_pages check alike; @align is the alignment that addresses and size must have. */
@@ -82,7 +88,8 @@ static int PT(map)(struct iog_pgtable *pt, iog_iova_t iova, iog_paddr_t paddr, u
 	return PT(map_inside)(pt, first, paddr, size, prot, LEVEL_BEST, gather, &done);
 }
 
-IOG_INLINE int PT(unmap_checked)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t align, struct iog_gather *gather, uint64_t *unmapped)
+IOG_INLINE int PT(unmap_checked)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t align, bool tracked, struct iog_gather *gather,
+				 uint64_t *unmapped)
 {
 	uint64_t first, last, done = 0;
 	int error = 0;
@@ -91,6 +98,8 @@ IOG_INLINE int PT(unmap_checked)(struct iog_pgtable *pt, iog_iova_t iova, uint64
 		error = -IOG_EINVAL;
 	else if (iog_unlikely(!PT(range_internal)(pt, iova, size, &first, &last)))
 		error = -IOG_ERANGE;
+	else if (tracked)
+		error = PT(unmap_tracked)(pt, first, last, gather, &done);
 	else
 		error = PT(unmap_inside)(pt, first, last, gather, &done);
 	if (unmapped)
@@ -98,7 +107,8 @@ IOG_INLINE int PT(unmap_checked)(struct iog_pgtable *pt, iog_iova_t iova, uint64
 	return error;
 }
 
-static int PT(unmap_pages)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgsize, uint64_t pgcount, struct iog_gather *gather, uint64_t *unmapped)
+IOG_INLINE int PT(unmap_pages_checked)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgsize, uint64_t pgcount, bool tracked, struct iog_gather *gather,
+				       uint64_t *unmapped)
 {
 	uint32_t level;
 	uint64_t size;
@@ -109,7 +119,7 @@ static int PT(unmap_pages)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgs
 	else if (iog_unlikely(__builtin_mul_overflow(pgsize, pgcount, &size)))
 		error = -IOG_ERANGE;
 	if (iog_likely(!error))
-		return PT(unmap_checked)(pt, iova, size, pgsize, gather, unmapped);
+		return PT(unmap_checked)(pt, iova, size, pgsize, tracked, gather, unmapped);
 	if (unmapped)
 		*unmapped = 0;
 	return error;
@@ -117,7 +127,94 @@ static int PT(unmap_pages)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgs
 
 static int PT(unmap)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, struct iog_gather *gather, uint64_t *unmapped)
 {
-	return PT(unmap_checked)(pt, iova, size, PT(page_size)(0), gather, unmapped);
+	return PT(unmap_checked)(pt, iova, size, PT(page_size)(0), false, gather, unmapped);
+}
+
+static int PT(unmap_pages)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgsize, uint64_t pgcount, struct iog_gather *gather, uint64_t *unmapped)
+{
+	return PT(unmap_pages_checked)(pt, iova, pgsize, pgcount, false, gather, unmapped);
+}
+
+static int PT(unmap_pages_tracked)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t pgsize, uint64_t pgcount, struct iog_gather *gather,
+				   uint64_t *unmapped)
+{
+	return PT(unmap_pages_checked)(pt, iova, pgsize, pgcount, true, gather, unmapped);
+}
+
+static int PT(unmap_whole_tracked)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, struct iog_gather *gather, uint64_t *unmapped)
+{
+	return PT(unmap_checked)(pt, iova, size, PT(page_size)(0), true, gather, unmapped);
+}
+
+/* A range of mapped leaves that is to be changed. */
+static int PT(range_check)(const struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, const struct iog_gather *gather, uint64_t *first, uint64_t *last)
+{
+	if (!gather || gather->pgtable != pt || !size || (iova | size) & (PT(page_size)(0) - 1))
+		return -IOG_EINVAL;
+	return PT(range_internal)(pt, iova, size, first, last) ? 0 : -IOG_ERANGE;
+}
+
+static int PT(call_protect)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint32_t prot, uint32_t flags, struct iog_gather *gather,
+			    uint64_t *changed)
+{
+	uint64_t first, last, done = 0;
+	int error = PT(range_check)(pt, iova, size, gather, &first, &last);
+
+	if (!error && (prot & ~(uint32_t)(IOG_PROT_READ | IOG_PROT_WRITE | IOG_PROT_EXEC) || !(prot & (IOG_PROT_READ | IOG_PROT_WRITE)) ||
+		       flags & ~(uint32_t)IOG_RANGE_QUIET))
+		error = -IOG_EINVAL;
+	if (!error)
+		error = PT(protect)(pt, first, last, prot, flags, gather, &done);
+	if (changed)
+		*changed = done;
+	return error;
+}
+
+static int PT(call_read_dirty)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t page_size, uint64_t *bitmap, uint32_t flags,
+			       struct iog_gather *gather)
+{
+	uint64_t first, last;
+	int error = PT(range_check)(pt, iova, size, gather, &first, &last);
+
+	if (!error && (!bitmap || !page_size || page_size & (page_size - 1) || flags & ~(uint32_t)IOG_DIRTY_NO_CLEAR || !pt->tracking))
+		error = -IOG_EINVAL;
+	return error ? error : PT(read_dirty)(pt, first, last, lowest_bit(page_size), bitmap, flags, gather);
+}
+
+static int PT(call_split)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint64_t page_size, uint32_t flags, struct iog_gather *gather)
+{
+	uint64_t first, last;
+	int error = PT(range_check)(pt, iova, size, gather, &first, &last);
+
+	if (!error && (!page_size || page_size & (page_size - 1) || !(pt->page_sizes & page_size) || flags & ~(uint32_t)IOG_RANGE_QUIET))
+		error = -IOG_EINVAL;
+	return error ? error : PT(split)(pt, first, last, page_size, flags, gather);
+}
+
+static int PT(call_merge)(struct iog_pgtable *pt, iog_iova_t iova, uint64_t size, uint32_t flags, struct iog_gather *gather, uint64_t *tables)
+{
+	uint64_t first, last, done = 0;
+	int error = PT(range_check)(pt, iova, size, gather, &first, &last);
+
+	if (!error && flags & ~(uint32_t)IOG_RANGE_QUIET)
+		error = -IOG_EINVAL;
+	if (!error && pt->tracking)
+		error = -IOG_EBUSY;
+	if (!error)
+		error = PT(merge)(pt, first, last, flags, gather, &done);
+	if (tables)
+		*tables = done;
+	return error;
+}
+
+/* The present root becomes the first entry's table of a larger one, which hardware and other lanes do not know yet. */
+static void PT(raise)(struct iog_pgtable *pt, struct iog_table *root)
+{
+	uint32_t top;
+	iog_entry_t *entries = pt_root(pt, &top);
+
+	atomic_store_explicit(&PT(descriptor)(pt, top, entries)->slot, &root->entries[0], memory_order_relaxed);
+	PT(entry_store)(&root->entries[0], fmt_table((uint64_t)(uintptr_t)entries - pt->offset, root->level));
 }
 
 static int PT(lookup)(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t iova, struct iog_leaf *leaf)

@@ -11,7 +11,7 @@
 
 #define PT_ENTRIES (1u << FMT_LEVEL_BITS)
 #define PT_TOMBSTONE UINT64_C(0x8)
-#define PT_LOW_BITS UINT64_C(0xfff)
+#define PT_LOW_BITS FMT_LOW_BITS
 
 /* Bits of an address below the index into a table of @level. */
 IOG_INLINE uint32_t PT(shift)(uint32_t level)
@@ -30,16 +30,83 @@ IOG_INLINE uint32_t PT(index)(uint64_t iova, uint32_t level)
 	return (uint32_t)(iova >> PT(shift)(level)) & (PT_ENTRIES - 1);
 }
 
+/* What the addresses differ in that a table of @level, no wide root, covers. */
+IOG_INLINE uint64_t PT(table_mask)(uint32_t level)
+{
+	return FMT_IAS_ALLOWED & IAS(64) && PT(shift)(level + 1) >= 64 ? UINT64_MAX : PT(page_size)(level + 1) - 1;
+}
+
 /* Last address that a table of @level covers, given one of its addresses. */
 IOG_INLINE uint64_t PT(table_last)(uint64_t iova, uint32_t level)
 {
-	return iova | (PT(page_size)(level + 1) - 1);
+	return iova | PT(table_mask)(level);
 }
 
 /* First address that a table of @level covers, given one of its addresses. */
 IOG_INLINE uint64_t PT(table_first)(uint64_t iova, uint32_t level)
 {
-	return iova & ~(PT(page_size)(level + 1) - 1);
+	return iova & ~PT(table_mask)(level);
+}
+
+/*
+ * The root, its level, and the last address. Those of a format that grows are read as one (acquire: the new root's contents; pairs with the release in
+ * iog_pgtable_grow()); of two readings the later one may be larger.
+ */
+IOG_INLINE uint32_t PT(top)(const struct iog_pgtable *pt)
+{
+	return FMT_GROWS ? pt_top(pt) : pt->top;
+}
+
+IOG_INLINE uint64_t PT(last)(const struct iog_pgtable *pt)
+{
+	return FMT_GROWS ? pt_last(pt) : pt->last;
+}
+
+/* As index(), table_last() and the number of entries, of a table that may be the root, which may be wider. */
+IOG_INLINE uint32_t PT(index_in)(const struct iog_pgtable *pt, uint64_t iova, uint32_t level)
+{
+	return FMT_ROOT_BITS && level == pt->top ? (uint32_t)(iova >> PT(shift)(level)) : PT(index)(iova, level);
+}
+
+IOG_INLINE uint64_t PT(last_in)(const struct iog_pgtable *pt, uint64_t iova, uint32_t level)
+{
+	return FMT_ROOT_BITS && level == pt->top ? pt->last : PT(table_last)(iova, level);
+}
+
+IOG_INLINE uint32_t PT(entries_in)(const struct iog_pgtable *pt, uint32_t level)
+{
+	return FMT_ROOT_BITS && level == pt->top ? (uint32_t)(pt->last >> PT(shift)(level)) + 1 : PT_ENTRIES;
+}
+
+/* What is added to an entry for the same leaf one further on. */
+IOG_INLINE uint64_t PT(step)(uint32_t level)
+{
+	return fmt_address(PT(page_size)(level));
+}
+
+/* A plain leaf. Dirty, so that hardware need not write to it, unless somebody wants to know. */
+IOG_INLINE uint64_t PT(leaf)(const struct iog_pgtable *pt, uint64_t paddr, uint32_t prot, uint32_t level)
+{
+	uint64_t entry = fmt_address(paddr) | fmt_leaf_bits(prot, level);
+
+	return FMT_DIRTY_PRESET && iog_unlikely(pt->tracking) ? fmt_clean(entry) : entry;
+}
+
+/* Bytes of the leaf that an entry is, or is a member of. */
+IOG_INLINE uint64_t PT(leaf_size)(uint64_t entry, uint32_t level)
+{
+	return FMT_GROUPS ? UINT64_C(1) << fmt_leaf_shift(entry, level) : PT(page_size)(level);
+}
+
+/* Entries of the group that an entry, which is a leaf, is a member of; 1 for a plain one. */
+IOG_INLINE uint32_t PT(group_of)(uint64_t entry, uint32_t level)
+{
+	return FMT_GROUPS ? UINT32_C(1) << (fmt_leaf_shift(entry, level) - PT(shift)(level)) : 1;
+}
+
+IOG_INLINE bool PT(in_group)(uint64_t entry, uint32_t level)
+{
+	return FMT_GROUPS && fmt_is_leaf(entry, level) && PT(group_of)(entry, level) > 1;
 }
 
 IOG_INLINE uint64_t PT(external)(const struct iog_pgtable *pt, uint64_t iova)
@@ -77,9 +144,27 @@ IOG_INLINE uint64_t PT(pa)(const struct iog_pgtable *pt, const struct iog_table 
 	return (uint64_t)(uintptr_t)table->entries - pt->offset;
 }
 
+/* What an unlinked table leaves in its parent's entry. */
+IOG_INLINE uint64_t PT(tombstone)(const struct iog_pgtable *pt, const struct iog_table *table)
+{
+	return fmt_address(PT(pa)(pt, table)) | PT_TOMBSTONE;
+}
+
+/* Without growth only the top level has a root. */
 IOG_INLINE struct iog_table *PT(descriptor)(struct iog_pgtable *pt, uint32_t level, const iog_entry_t *entries)
 {
+	if (FMT_GROWS) {
+		struct iog_table *root = pt_root_at(pt, level, entries);
+
+		return root ? root : table_at(FMT_GRANULE_SHIFT, level, (const void *)entries);
+	}
 	return level && level == pt->top ? &pt->root_table : table_at(FMT_GRANULE_SHIFT, level, (const void *)entries);
+}
+
+/* A root, present or former: not from a slab, and never given back while the page table lives. */
+IOG_INLINE bool PT(is_root)(const struct iog_pgtable *pt, const struct iog_table *table, uint32_t level)
+{
+	return FMT_GROWS ? pt_is_root(pt, table) : level && level == pt->top;
 }
 
 /* The path led astray, or is not to be used. */
@@ -103,6 +188,8 @@ IOG_INLINE uint32_t PT(descend)(struct iog_pgtable *pt, struct pt_lane *lane, ui
 	iog_entry_t *at = pt->root;
 	uint32_t level = pt->top;
 
+	if (FMT_GROWS)
+		at = pt_root(pt, &level);
 	if (V_PATH) {
 		/* Sequentially consistent: pairs with lanes_look(), see lane_enter(). */
 		uint64_t epoch = atomic_load_explicit(&pt->mem->epoch, memory_order_seq_cst);
@@ -121,7 +208,7 @@ IOG_INLINE uint32_t PT(descend)(struct iog_pgtable *pt, struct pt_lane *lane, ui
 		}
 	}
 	while (level > to) {
-		uint64_t entry = PT(entry_load)(&at[PT(index)(iova, level)]);
+		uint64_t entry = PT(entry_load)(&at[PT(index_in)(pt, iova, level)]);
 
 		if (iog_unlikely(!fmt_is_table(entry)))
 			break;
@@ -147,7 +234,7 @@ IOG_INLINE void PT(set_identity)(struct iog_pgtable *pt, struct iog_table *table
  */
 IOG_INLINE bool PT(identity)(struct iog_pgtable *pt, struct iog_table *table, uint32_t level, uint64_t iova)
 {
-	if (level && level == pt->top)
+	if (PT(is_root)(pt, table, level))
 		return true;
 	return atomic_load_explicit(&table->owner, memory_order_acquire) == pt &&
 	       atomic_load_explicit(&table->iova, memory_order_acquire) == PT(table_first)(iova, level);

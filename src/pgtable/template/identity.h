@@ -83,7 +83,7 @@ static int PT(identity_grow)(struct iog_pgtable *pt, struct iog_gather *gather, 
 /* Enter a run, or as much of it as can be had: @done pages. All are counted in the table first, and those that were there already given back. */
 static int PT(identity_run)(struct iog_pgtable *pt, struct iog_gather *gather, const struct PT(run) *run, uint32_t *done)
 {
-	const uint64_t page = PT(page_size)(0);
+	const uint64_t step = PT(step)(0);
 	struct pt_lane *lane = gather_lane(gather);
 	uint32_t i, counted = 0;
 	iog_entry_t *entries, *slot;
@@ -107,14 +107,14 @@ static int PT(identity_run)(struct iog_pgtable *pt, struct iog_gather *gather, c
 
 	slot = &entries[PT(index)(run->iova, 0)];
 	/* A look at all of them saves most of the runs that would have to be undone. */
-	for (i = 0; i < run->n && PT(with_user)(PT(entry_load)(slot + i), run->entry + i * page); i++)
+	for (i = 0; i < run->n && PT(with_user)(PT(entry_load)(slot + i), run->entry + i * step); i++)
 		;
 	if (i == run->n) {
 		for (i = 0; i < run->n; i++) {
 			uint64_t entry = PT(entry_load)(slot + i), to;
 
 			do
-				to = PT(with_user)(entry, run->entry + i * page);
+				to = PT(with_user)(entry, run->entry + i * step);
 			while (to && !PT(swap)(slot + i, &entry, to));
 			if (!to)
 				break;
@@ -181,7 +181,7 @@ static int PT(identity_map)(struct iog_pgtable *pt, uint64_t paddr, uint64_t siz
 	while (done < size && !error) {
 		uint64_t at = first + done, left = (size - done) >> PT(shift)(0);
 		uint32_t room = PT_ENTRIES - PT(index)(at, 0), entered;
-		const struct PT(run) run = { at, at | fmt_leaf_bits(prot, 0) | PT_USERS_ONE, 0, left < room ? (uint32_t)left : room };
+		const struct PT(run) run = { at, PT(leaf)(pt, at, prot, 0) | PT_USERS_ONE, 0, left < room ? (uint32_t)left : room };
 
 		error = PT(identity_run)(pt, gather, &run, &entered);
 		done += (uint64_t)entered << PT(shift)(0);

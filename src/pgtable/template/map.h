@@ -3,13 +3,31 @@
  * Template: map. A run is what one table takes of a request; its entries are counted first, all at once, and then stored.
  */
 
-/* A run to be mapped: @n leaves of @level from @iova on, the first of which is @entry. */
+/*
+ * What a request wants its leaves to be: LEVEL_BEST, or a level for plain leaves; for groups, which have PLACES_SHIFT(x) > 0, 2^x entries of the level.
+ */
+#define PT_PLACES_SHIFT 8
+
+IOG_INLINE uint32_t PT(kind_level)(uint32_t kind)
+{
+	return FMT_GROUPS ? kind & ((1u << PT_PLACES_SHIFT) - 1) : kind;
+}
+
+IOG_INLINE uint32_t PT(kind_places)(uint32_t kind)
+{
+	return FMT_GROUPS ? kind >> PT_PLACES_SHIFT : 0;
+}
+
+/* A run to be mapped: @n entries of @level from @iova on, the first of which is @entry. Whole groups, if that is of a group. */
 struct PT(run) {
 	uint64_t iova;
 	uint64_t entry;
 	uint32_t level;
 	uint32_t n;
 };
+
+/* Physical addresses of one run agree above this: see FMT_CARRY_SHIFT. */
+#define PT_CARRY_MASK (FMT_CARRY_SHIFT < 64 ? (UINT64_C(1) << (FMT_CARRY_SHIFT & 63)) - 1 : UINT64_MAX)
 
 /* Outcome of a step, beside errors. */
 enum {
@@ -57,6 +75,33 @@ IOG_INLINE void PT(fill)(iog_entry_t *slot, uint64_t entry, uint64_t step, uint3
 		PT(entry_store)(slot, entry);
 	else
 		PT(fill_many)(slot, entry, step, n);
+}
+
+/* The same, where the entries may be of groups. */
+IOG_INLINE void PT(fill_leaves)(iog_entry_t *slot, uint64_t entry, uint32_t level, uint32_t n)
+{
+	uint32_t places = PT(group_of)(entry, level);
+
+	if (FMT_GROUP_STEPS || places == 1) {
+		PT(fill)(slot, entry, PT(step)(level), n);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		PT(entry_store)(slot + i, entry + (i & ~(places - 1)) * PT(step)(level));
+}
+
+/* Fill groups as far as they are empty; returns how many entries. A group that is not all empty is not begun. */
+IOG_NOINLINE static uint32_t PT(fill_empty_groups)(iog_entry_t *slot, uint64_t entry, uint32_t level, uint32_t n)
+{
+	uint32_t places = PT(group_of)(entry, level), i;
+
+	for (i = 0; i < n; i += places) {
+		for (uint32_t k = 0; k < places; k++)
+			if (atomic_load_explicit(slot + i + k, memory_order_relaxed))
+				return i;
+		PT(fill_leaves)(slot + i, entry + i * PT(step)(level), level, places);
+	}
+	return i;
 }
 
 /* Fill entries as far as they are empty; returns how many. */
@@ -107,7 +152,7 @@ IOG_INLINE struct iog_table *PT(chain_build)(struct iog_pgtable *pt, struct pt_l
 		return NULL;
 	chain->next = NULL;
 	PT(set_identity)(pt, chain, PT(table_first)(iova, leaf_level), NULL);
-	PT(fill)(&chain->entries[PT(index)(iova, leaf_level)], leaf, PT(page_size)(leaf_level), n);
+	PT(fill_leaves)(&chain->entries[PT(index)(iova, leaf_level)], leaf, leaf_level, n);
 
 	for (uint32_t level = leaf_level + 1; iog_unlikely(level < top); level++) {
 		struct iog_table *table = table_take(pt->mem, lane->mem, level, TABLE_ZEROED);
@@ -121,7 +166,7 @@ IOG_INLINE struct iog_table *PT(chain_build)(struct iog_pgtable *pt, struct pt_l
 		table->next = chain;
 		PT(set_identity)(pt, table, PT(table_first)(iova, level), NULL);
 		/* Release, though it is not linked yet: a walk with a stale pointer to this table may follow. Pairs with entry_load(). */
-		atomic_store_explicit(slot, fmt_table(PT(pa)(pt, chain)), memory_order_release);
+		atomic_store_explicit(slot, fmt_table(PT(pa)(pt, chain), level), memory_order_release);
 		atomic_store_explicit(&chain->slot, slot, memory_order_relaxed);
 		chain = table;
 	}
@@ -153,7 +198,7 @@ IOG_INLINE void PT(chain_live)(struct iog_table *chain, uint32_t leaf_level, uin
 IOG_INLINE bool PT(link_chain)(struct iog_pgtable *pt, struct pt_lane *lane, uint64_t iova, uint32_t leaf_level, uint32_t n, struct iog_table *parent,
 			       iog_entry_t *slot, uint32_t level, struct iog_table *chain)
 {
-	uint64_t entry = fmt_table(PT(pa)(pt, chain)), word, empty = 0;
+	uint64_t entry = fmt_table(PT(pa)(pt, chain), level), word, empty = 0;
 
 	if (!V_VALIDATED) {
 		/* Who finds a table linked expects it LIVE. */
@@ -193,7 +238,7 @@ IOG_INLINE int PT(link)(struct iog_pgtable *pt, struct pt_lane *lane, uint64_t i
 			iog_entry_t *entries, uint32_t level)
 {
 	struct iog_table *parent = PT(descriptor)(pt, level, entries), *chain;
-	iog_entry_t *slot = &entries[PT(index)(iova, level)];
+	iog_entry_t *slot = &entries[PT(index_in)(pt, iova, level)];
 	uintptr_t flags;
 	bool linked;
 
@@ -236,7 +281,7 @@ IOG_NOINLINE static int PT(link_tables)(struct iog_pgtable *pt, struct pt_lane *
 IOG_NOINLINE static int PT(revive)(struct iog_pgtable *pt, struct iog_gather *gather, const struct PT(run) *run, uint64_t tombstone, uint32_t level)
 {
 	struct pt_lane *lane = gather_lane(gather);
-	struct iog_table *table = table_at(FMT_GRANULE_SHIFT, level - 1, (const void *)PT(va)(pt, tombstone));
+	struct iog_table *table = PT(descriptor)(pt, level - 1, PT(va)(pt, tombstone));
 	bool lowest = level - 1 == run->level;
 	uint64_t word = word_load(table), live;
 	uintptr_t flags;
@@ -255,7 +300,7 @@ IOG_NOINLINE static int PT(revive)(struct iog_pgtable *pt, struct iog_gather *ga
 		pt_clean(pt, (const void *)table->entries, PT_ENTRIES * sizeof(*slot));
 	}
 	slot = atomic_load_explicit(&table->slot, memory_order_relaxed);
-	IOG_CLAIM(1, PT(entry_load)(slot) == (PT(pa)(pt, table) | PT_TOMBSTONE));
+	IOG_CLAIM(1, PT(entry_load)(slot) == PT(tombstone)(pt, table));
 	live = word_with(word, WORD_LIVE, !V_COUNTED ? 0 : lowest ? run->n : 1) & ~WORD_UNCLEAN;
 	/*
 	 * Linked before LIVE: a neighbour with a pointer from before would count itself in and return while hardware still finds the tombstone. Behind
@@ -264,7 +309,7 @@ IOG_NOINLINE static int PT(revive)(struct iog_pgtable *pt, struct iog_gather *ga
 	if (V_LOCKED)
 		word_leave_busy(table, live);
 	/* Release: the table's contents, which another lane may have written; pairs with entry_load(). */
-	atomic_store_explicit(slot, fmt_table(PT(pa)(pt, table)), memory_order_release);
+	atomic_store_explicit(slot, fmt_table(PT(pa)(pt, table), level), memory_order_release);
 	pt_clean(pt, (const void *)slot, sizeof(*slot));
 	if (!V_LOCKED)
 		word_leave_busy(table, live);
@@ -277,7 +322,7 @@ IOG_NOINLINE static int PT(revive)(struct iog_pgtable *pt, struct iog_gather *ga
 		return PT(AGAIN);
 	}
 	slot = &table->entries[PT(index)(run->iova, run->level)];
-	PT(fill)(slot, run->entry, PT(page_size)(run->level), run->n);
+	PT(fill_leaves)(slot, run->entry, run->level, run->n);
 	pt_clean(pt, (const void *)slot, run->n * sizeof(*slot));
 	return PT(DONE);
 }
@@ -308,7 +353,7 @@ IOG_NOINLINE static int PT(evict)(struct iog_pgtable *pt, struct iog_gather *gat
 IOG_NOINLINE static int PT(grow)(struct iog_pgtable *pt, struct iog_gather *gather, const struct PT(run) *run, iog_entry_t *entries, uint32_t level)
 {
 	struct iog_table *table = PT(descriptor)(pt, level, entries);
-	iog_entry_t *slot = &entries[PT(index)(run->iova, level)];
+	iog_entry_t *slot = &entries[PT(index_in)(pt, run->iova, level)];
 	uint64_t entry = PT(entry_load)(slot), word = 0;
 
 	if (!entry)
@@ -331,14 +376,14 @@ IOG_INLINE int PT(map_run)(struct iog_pgtable *pt, struct iog_gather *gather, ui
 
 	for (;; PT(forget)(lane), platform_relax(pt->platform)) {
 		iog_entry_t *entries, *slot;
-		uint32_t level = PT(descend)(pt, lane, iova, leaf_level, &entries), filled;
+		uint32_t level = PT(descend)(pt, lane, iova, leaf_level, &entries), filled, blocked;
 		struct iog_table *table;
 		uint64_t entry;
 
 		if (iog_unlikely(level > leaf_level)) {
 			int outcome;
 
-			if (iog_likely(level == 1 && !leaf_level && !PT(entry_load)(&entries[PT(index)(iova, 1)]))) {
+			if (iog_likely(level == 1 && !leaf_level && !PT(entry_load)(&entries[PT(index_in)(pt, iova, 1)]))) {
 				outcome = PT(link_leaf_table)(pt, lane, iova, leaf, n, entries);
 			} else {
 				const struct PT(run) run = { iova, leaf, leaf_level, n };
@@ -352,7 +397,7 @@ IOG_INLINE int PT(map_run)(struct iog_pgtable *pt, struct iog_gather *gather, ui
 		}
 
 		table = PT(descriptor)(pt, leaf_level, entries);
-		slot = &entries[PT(index)(iova, leaf_level)];
+		slot = &entries[PT(index_in)(pt, iova, leaf_level)];
 		/* Where lines are cleaned this one may have left the cache, and the swap would keep its return from overlapping with the end of the last clean. */
 		__builtin_prefetch((const void *)slot, 1);
 		if (iog_unlikely(!PT(get)(pt, table, leaf_level, iova, n)))
@@ -361,8 +406,10 @@ IOG_INLINE int PT(map_run)(struct iog_pgtable *pt, struct iog_gather *gather, ui
 			filled = !atomic_load_explicit(slot, memory_order_relaxed);
 			if (iog_likely(filled))
 				PT(entry_store)(slot, leaf);
+		} else if (PT(in_group)(leaf, leaf_level)) {
+			filled = PT(fill_empty_groups)(slot, leaf, leaf_level, n);
 		} else {
-			filled = PT(fill_empty)(slot, leaf, PT(page_size)(leaf_level), n);
+			filled = PT(fill_empty)(slot, leaf, PT(step)(leaf_level), n);
 		}
 		if (pt->noncoherent)
 			pt_clean(pt, (const void *)slot, filled * sizeof(*slot));
@@ -370,11 +417,17 @@ IOG_INLINE int PT(map_run)(struct iog_pgtable *pt, struct iog_gather *gather, ui
 		if (iog_likely(filled == n))
 			return 0;
 
-		entry = PT(entry_load)(slot + filled);
+		blocked = filled;
+		entry = PT(entry_load)(slot + blocked);
+		/* Of a group, any entry may be in the way; it may be gone by now. */
+		while (PT(in_group)(leaf, leaf_level) && !entry && blocked + 1 < filled + PT(group_of)(leaf, leaf_level))
+			entry = PT(entry_load)(slot + ++blocked);
 		PT(put)(pt, table, lane, leaf_level, n - filled);
+		if (PT(in_group)(leaf, leaf_level) && !entry)
+			return 0;
 		if (!leaf_level || fmt_is_leaf(entry, leaf_level))
 			return -IOG_EEXIST;
-		return PT(evict)(pt, gather, iova + ((uint64_t)filled << PT(shift)(leaf_level)), leaf_level);
+		return PT(evict)(pt, gather, iova + ((uint64_t)blocked << PT(shift)(leaf_level)), leaf_level);
 	}
 }
 
@@ -383,13 +436,44 @@ static inline uint32_t PT(best_level)(const struct iog_pgtable *pt, uint64_t iov
 {
 	if (size < PT(page_size)(1))
 		return 0;
-	for (uint32_t level = pt->top; level; level--) {
+	for (uint32_t level = PT(top)(pt); level; level--) {
 		uint64_t page = PT(page_size)(level);
 
 		if (page <= size && pt->page_sizes & page && !((iova | paddr) & (page - 1)))
 			return level;
 	}
 	return 0;
+}
+
+/* The same with groups: log2 of the leaf's bytes. The granule is always among the sizes. */
+static inline uint32_t PT(best_shift)(const struct iog_pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size)
+{
+	uint64_t bits = iova | paddr;
+	uint64_t aligned = bits ^ (bits - 1); /* up to the lowest bit that is set; all, if none is */
+	uint64_t fits = pt->page_sizes & aligned & (UINT64_MAX >> (63 - highest_bit(size)));
+
+	if (FMT_GROWS)
+		fits &= PT(last)(pt);
+	return highest_bit(fits);
+}
+
+/* A leaf of 2^@shift bytes as a kind. */
+static inline uint32_t PT(kind)(uint32_t shift)
+{
+	uint32_t level = (shift - FMT_GRANULE_SHIFT) / FMT_LEVEL_BITS;
+
+	return level | (shift - PT(shift)(level)) << PT_PLACES_SHIFT;
+}
+
+/* Bytes from @iova up to where a larger leaf may begin than one of 2^@shift bytes, as far as alignment goes; UINT64_MAX if nowhere. */
+static inline uint64_t PT(until_larger)(const struct iog_pgtable *pt, uint64_t iova, uint64_t paddr, uint32_t shift)
+{
+	uint64_t larger = pt->page_sizes & ~((UINT64_C(2) << shift) - 1);
+	uint64_t next = larger & -larger;
+
+	if (!next || (iova ^ paddr) & (next - 1))
+		return UINT64_MAX;
+	return next - (iova & (next - 1));
 }
 
 /* Take back what a failed request has mapped. Entry by entry: hardware never had a right to it, and no table is dropped for it. */
@@ -426,12 +510,31 @@ IOG_NOINLINE static int PT(map_range)(struct iog_pgtable *pt, uint64_t iova, uin
 
 	while (*done < size && !error) {
 		uint64_t left = size - *done, at = iova + *done;
-		uint32_t leaf_level = level == LEVEL_BEST ? PT(best_level)(pt, at, paddr + *done, left) : level;
-		uint32_t n = PT_ENTRIES - PT(index)(at, leaf_level), filled = 0;
+		uint64_t to = paddr + *done, leaf;
+		uint32_t kind = level, leaf_level, places, n, filled = 0;
 
+		if (level == LEVEL_BEST && FMT_GROUPS) {
+			uint32_t shift = PT(best_shift)(pt, at, to, left);
+			uint64_t until = PT(until_larger)(pt, at, to, shift);
+
+			kind = PT(kind)(shift);
+			left = until < left ? until : left;
+		} else if (level == LEVEL_BEST) {
+			kind = PT(best_level)(pt, at, to, left);
+		}
+		leaf_level = PT(kind_level)(kind);
+		places = PT(kind_places)(kind);
+		if (FMT_CARRY_SHIFT < 64 && PT_CARRY_MASK - (to & PT_CARRY_MASK) < left - 1)
+			left = PT_CARRY_MASK - (to & PT_CARRY_MASK) + 1;
+
+		n = PT(entries_in)(pt, leaf_level) - PT(index_in)(pt, at, leaf_level);
 		if (left >> PT(shift)(leaf_level) < n)
 			n = (uint32_t)(left >> PT(shift)(leaf_level));
-		error = PT(map_run)(pt, gather, at, (paddr + *done) | fmt_leaf_bits(prot, leaf_level), leaf_level, n, &filled);
+		n &= ~((1u << places) - 1);
+		leaf = PT(leaf)(pt, to, prot, leaf_level);
+		if (places)
+			leaf = fmt_group(leaf, leaf_level, PT(shift)(leaf_level) + places);
+		error = PT(map_run)(pt, gather, at, leaf, leaf_level, n, &filled);
 		*done += (uint64_t)filled << PT(shift)(leaf_level);
 	}
 	return error;
@@ -460,11 +563,13 @@ IOG_INLINE int PT(map_inside)(struct iog_pgtable *pt, uint64_t iova, uint64_t pa
 	lane_enter(pt->mem, lane->mem);
 	if (V_LOCKED)
 		pt_read_lock(pt);
-	if (iog_likely((!level || (level == LEVEL_BEST && size < PT(page_size)(1))) && PT(table_first)(iova, 0) == PT(table_first)(iova + size - 1, 0))) {
+	if (iog_likely((!level || (level == LEVEL_BEST && size < (FMT_GROUPS ? FMT_GROUP_MIN : PT(page_size)(1)))) &&
+		       PT(table_first)(iova, 0) == PT(table_first)(iova + size - 1, 0) &&
+		       (FMT_CARRY_SHIFT == 64 || !((paddr ^ (paddr + size - 1)) & ~PT_CARRY_MASK)))) {
 		/* The common case: a part of one level-0 table. */
 		uint32_t n = (uint32_t)(size >> PT(shift)(0)), filled = 0;
 
-		error = PT(map_run)(pt, gather, iova, paddr | fmt_leaf_bits(prot, 0), 0, n, &filled);
+		error = PT(map_run)(pt, gather, iova, PT(leaf)(pt, paddr, prot, 0), 0, n, &filled);
 		*done = (uint64_t)filled << PT(shift)(0);
 	} else {
 		error = PT(map_range)(pt, iova, paddr, size, prot, level, gather, done);

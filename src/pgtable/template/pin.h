@@ -58,6 +58,23 @@ static int PT(unpin)(struct iog_pgtable *pt, struct iog_gather *gather, const st
 	return error;
 }
 
+/* Fill entries as far as they are empty; returns how many. Where physical addresses carry into bits that an entry holds elsewhere, a new run begins. */
+static uint32_t PT(fill_pages)(const struct iog_pgtable *pt, iog_entry_t *slot, uint64_t paddr, uint32_t prot, uint32_t n)
+{
+	uint32_t done = 0;
+
+	while (done < n) {
+		uint64_t at = paddr + ((uint64_t)done << PT(shift)(0)), room = (PT_CARRY_MASK - (at & PT_CARRY_MASK)) >> PT(shift)(0);
+		uint32_t run = room < n - done ? (uint32_t)room + 1 : n - done;
+		uint32_t filled = PT(fill_empty)(slot + done, PT(leaf)(pt, at, prot, 0), PT(step)(0), run);
+
+		done += filled;
+		if (filled < run)
+			break;
+	}
+	return done;
+}
+
 static int PT(pin_map)(struct iog_pgtable *pt, iog_entry_t *slot, uint64_t paddr, uint32_t n, uint32_t prot)
 {
 	uint64_t paddr_last = paddr + (((uint64_t)n << PT(shift)(0)) - 1), entry;
@@ -66,13 +83,13 @@ static int PT(pin_map)(struct iog_pgtable *pt, iog_entry_t *slot, uint64_t paddr
 		return -IOG_EINVAL;
 	if (iog_unlikely(paddr_last < paddr || paddr_last > pt->paddr_last))
 		return -IOG_ERANGE;
-	entry = paddr | fmt_leaf_bits(prot, 0);
+	entry = PT(leaf)(pt, paddr, prot, 0);
 	if (iog_likely(n == 1)) {
 		if (iog_unlikely(atomic_load_explicit(slot, memory_order_relaxed)))
 			return -IOG_EEXIST;
 		PT(entry_store)(slot, entry);
 	} else {
-		uint32_t filled = PT(fill_empty)(slot, entry, PT(page_size)(0), n);
+		uint32_t filled = PT(fill_pages)(pt, slot, paddr, prot, n);
 
 		if (iog_unlikely(filled < n)) {
 			/* No device was told of them: they need no invalidation on units that do not prefetch, and get one with the run on those that do. */

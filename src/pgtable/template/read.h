@@ -5,7 +5,7 @@
 
 static inline void PT(leaf_at)(uint64_t entry, uint32_t level, uint64_t iova, struct iog_leaf *leaf)
 {
-	uint64_t offset_mask = PT(page_size)(level) - 1;
+	uint64_t offset_mask = PT(leaf_size)(entry, level) - 1;
 
 	leaf->page_size = offset_mask + 1;
 	leaf->paddr = (fmt_paddr(entry) & ~offset_mask) | (iova & offset_mask);
@@ -30,7 +30,7 @@ IOG_INLINE void PT(find)(struct iog_pgtable *pt, struct pt_lane *lane, uint64_t 
 		end->table = PT(descriptor)(pt, end->level, entries);
 		if (!PT(begin_look)(pt, end->table, end->level, iova, &word))
 			continue;
-		end->slot = &entries[PT(index)(iova, end->level)];
+		end->slot = &entries[PT(index_in)(pt, iova, end->level)];
 		end->entry = PT(entry_load)(end->slot);
 		if (!PT(still_valid)(end->table, word))
 			continue;
@@ -49,7 +49,7 @@ static bool PT(visit_table)(struct iog_pgtable *pt, struct pt_lane *lane, uint64
 	uint64_t word = 0, at = *iova;
 	uint32_t level = PT(descend)(pt, lane, at, 0, &entries);
 	struct iog_table *table = PT(descriptor)(pt, level, entries);
-	uint64_t end = PT(table_last)(at, level) < last ? PT(table_last)(at, level) : last;
+	uint64_t end = PT(last_in)(pt, at, level) < last ? PT(last_in)(pt, at, level) : last;
 
 	if (!PT(begin_look)(pt, table, level, at, &word)) {
 		PT(forget)(lane);
@@ -57,9 +57,11 @@ static bool PT(visit_table)(struct iog_pgtable *pt, struct pt_lane *lane, uint64
 	}
 
 	for (;;) {
-		uint64_t entry = PT(entry_load)(&entries[PT(index)(at, level)]);
-		uint64_t first = at & ~(PT(page_size)(level) - 1);
-		uint64_t entry_last = first + PT(page_size)(level) - 1;
+		uint64_t entry = PT(entry_load)(&entries[PT(index_in)(pt, at, level)]);
+		bool is_leaf = fmt_is_leaf(entry, level);
+		uint64_t page = is_leaf ? PT(leaf_size)(entry, level) : PT(page_size)(level);
+		uint64_t first = at & ~(page - 1);
+		uint64_t entry_last = first + page - 1;
 
 		if (level && fmt_is_table(entry)) {
 			if (PT(still_valid)(table, word))
@@ -67,7 +69,7 @@ static bool PT(visit_table)(struct iog_pgtable *pt, struct pt_lane *lane, uint64
 			PT(forget)(lane);
 			return false;
 		}
-		if (fmt_is_leaf(entry, level)) {
+		if (is_leaf) {
 			struct iog_leaf leaf;
 
 			if (!PT(still_valid)(table, word)) {
@@ -76,7 +78,7 @@ static bool PT(visit_table)(struct iog_pgtable *pt, struct pt_lane *lane, uint64
 			}
 			PT(leaf_at)(entry, level, first, &leaf);
 			*result = visit(PT(external)(pt, first), &leaf, ctx);
-			if (*result)
+			if (*result || entry_last >= last)
 				return true;
 			*iova = entry_last + 1;
 		}

@@ -6,11 +6,12 @@
  */
 
 /*
- * BUSY (held by the caller) to DEAD: the parent's entry becomes a tombstone, and the gather records the new generation. The caller has made sure of room for it.
+ * BUSY (held by the caller) to DEAD: the parent's entry becomes a tombstone (or @entry, if that is not 0), and the gather records the new generation. The caller has made sure of room for it.
  *
  * The parent's entry reaches a walker that does not snoop before the word leaves BUSY: who revives the table afterwards must not be overtaken by this store.
  */
-static inline void PT(unlink)(struct iog_pgtable *pt, struct iog_gather *gather, struct iog_table *table, uint64_t word, uint64_t unclean)
+static inline void PT(unlink_for)(struct iog_pgtable *pt, struct iog_gather *gather, struct iog_table *table, uint64_t word, uint64_t unclean,
+				  uint64_t entry)
 {
 	iog_entry_t *slot = atomic_load_explicit(&table->slot, memory_order_relaxed);
 	uint64_t iova = atomic_load_explicit(&table->iova, memory_order_relaxed);
@@ -19,7 +20,10 @@ static inline void PT(unlink)(struct iog_pgtable *pt, struct iog_gather *gather,
 
 	IOG_CLAIM(1, fmt_is_table(PT(entry_load)(slot)) && PT(va)(pt, PT(entry_load)(slot)) == table->entries);
 	/* Release: the descriptor, to whoever finds the table by its tombstone; pairs with entry_load(). */
-	atomic_store_explicit(slot, PT(pa)(pt, table) | PT_TOMBSTONE, memory_order_release);
+	atomic_store_explicit(slot, entry ? entry : PT(tombstone)(pt, table), memory_order_release);
+	/* A leaf has taken its place, and the count in the parent with it: the parent's entry is none of the table's business any more. */
+	if (entry)
+		atomic_store_explicit(&table->slot, NULL, memory_order_relaxed);
 	pt_clean(pt, (const void *)slot, sizeof(*slot));
 
 	record->table = table;
@@ -29,6 +33,11 @@ static inline void PT(unlink)(struct iog_pgtable *pt, struct iog_gather *gather,
 	lane_count(&gather_lane(gather)->unlinked);
 
 	word_leave_busy(table, dead | unclean);
+}
+
+static inline void PT(unlink)(struct iog_pgtable *pt, struct iog_gather *gather, struct iog_table *table, uint64_t word, uint64_t unclean)
+{
+	PT(unlink_for)(pt, gather, table, word, unclean, 0);
 }
 
 /* Without counts: no entry in it, and none pinned. Asked only for tables whose whole span is the caller's. */
@@ -50,6 +59,8 @@ static inline bool PT(unlink_if_empty)(struct iog_pgtable *pt, struct iog_gather
 {
 	uint64_t word = word_load(table);
 
+	if (FMT_GROWS && PT(is_root)(pt, table, table->level))
+		return false;
 	for (;;) {
 		uintptr_t flags;
 
@@ -59,6 +70,9 @@ static inline bool PT(unlink_if_empty)(struct iog_pgtable *pt, struct iog_gather
 			struct iog_gather_table *record = &gather->tables[gather->nr_tables];
 			uint64_t iova = atomic_load_explicit(&table->iova, memory_order_acquire);
 
+			/* Folded: only the gather that did it gives it back. */
+			if (!atomic_load_explicit(&table->slot, memory_order_acquire))
+				return false;
 			if (!PT(word_replace)(pt, table, &word, word + WORD_RECORD_ONE))
 				continue;
 			record->table = table;
@@ -84,6 +98,14 @@ static inline bool PT(unlink_if_empty)(struct iog_pgtable *pt, struct iog_gather
 		}
 		platform_irq_restore(pt->platform, flags);
 	}
+}
+
+/* The table of @level that an entry stands in. */
+static inline iog_entry_t *PT(entries_around)(struct iog_pgtable *pt, iog_entry_t *slot, uint32_t level)
+{
+	if (FMT_ROOT_BITS && level == pt->top)
+		return pt->root;
+	return (iog_entry_t *)((uintptr_t)slot & ~(uintptr_t)(PT_ENTRIES * sizeof(*slot) - 1));
 }
 
 /*
@@ -126,12 +148,19 @@ static void PT(release)(struct iog_pgtable *pt, struct iog_gather *gather)
 		}
 
 		slot = atomic_load_explicit(&table->slot, memory_order_relaxed);
-		IOG_CLAIM(1, PT(entry_load)(slot) == (PT(pa)(pt, table) | PT_TOMBSTONE));
+		if (iog_unlikely(!slot)) {
+			lane_count_tables(lane, table->level, -1);
+			lane_count(&lane->released);
+			table_give(pt->mem, lane->mem, table, to);
+			platform_irq_restore(pt->platform, flags);
+			continue;
+		}
+		IOG_CLAIM(1, PT(entry_load)(slot) == PT(tombstone)(pt, table));
 		PT(entry_store)(slot, 0);
 		pt_clean(pt, (const void *)slot, sizeof(*slot));
 		lane_count_tables(lane, table->level, -1);
 		lane_count(&lane->released);
-		up = PT(descriptor)(pt, table->level + 1, (iog_entry_t *)((uintptr_t)slot & ~(uintptr_t)(PT_ENTRIES * sizeof(*slot) - 1)));
+		up = PT(descriptor)(pt, table->level + 1, PT(entries_around)(pt, slot, table->level + 1));
 		table_give(pt->mem, lane->mem, table, to);
 		platform_irq_restore(pt->platform, flags);
 
@@ -216,11 +245,13 @@ static bool PT(unlink_under)(struct iog_pgtable *pt, struct iog_gather *gather, 
 			     uint64_t last, uint32_t below)
 {
 	uint64_t start = first > base ? first : base;
-	uint64_t end = PT(table_last)(base, level) < last ? PT(table_last)(base, level) : last;
-	uint32_t last_index = level == pt->top ? (uint32_t)(end >> PT(shift)(level)) : PT(index)(end, level);
+	uint64_t end = PT(last_in)(pt, base, level) < last ? PT(last_in)(pt, base, level) : last;
+	uint32_t last_index = PT(index_in)(pt, end, level);
 	bool any = false;
 
-	for (uint32_t i = level == pt->top ? (uint32_t)(start >> PT(shift)(level)) : PT(index)(start, level); i <= last_index; i++) {
+	if (FMT_LEVELS_MIN == 1 && !level)
+		return false;
+	for (uint32_t i = PT(index_in)(pt, start, level); i <= last_index; i++) {
 		uint64_t entry = PT(entry_load)(&entries[i]);
 		iog_entry_t *child;
 
@@ -232,9 +263,17 @@ static bool PT(unlink_under)(struct iog_pgtable *pt, struct iog_gather *gather, 
 		if (gather->nr_tables == IOG_GATHER_TABLES)
 			return any;
 		if (level <= below)
-			any |= PT(unlink_if_empty)(pt, gather, table_at(FMT_GRANULE_SHIFT, level - 1, (const void *)child));
+			any |= PT(unlink_if_empty)(pt, gather, PT(descriptor)(pt, level - 1, child));
 	}
 	return any;
+}
+
+static bool PT(unlink_from_root)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t first, uint64_t last, uint32_t below)
+{
+	uint32_t top = pt->top;
+	iog_entry_t *root = FMT_GROWS ? pt_root(pt, &top) : pt->root;
+
+	return PT(unlink_under)(pt, gather, root, top, 0, first, last, below);
 }
 
 /* Give back every empty table below level @below that serves [first, last], level by level, with a flush for each. No lock held. */
@@ -251,7 +290,7 @@ static int PT(prune)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t
 				return error;
 		}
 		lock_flags = V_LOCKED ? pt_write_lock(pt) : 0;
-		any = PT(unlink_under)(pt, gather, pt->root, pt->top, 0, first, last, below);
+		any = PT(unlink_from_root)(pt, gather, first, last, below);
 		if (V_LOCKED)
 			pt_write_unlock(pt, lock_flags);
 		if (!any)
@@ -276,7 +315,7 @@ static int PT(trim)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t 
 		if (!error && !iog_gather_is_empty(gather))
 			error = PT(sync)(pt, gather);
 		if (!error)
-			error = PT(prune)(pt, gather, 0, pt->last, pt->top);
+			error = PT(prune)(pt, gather, 0, PT(last)(pt), PT(top)(pt));
 	} while (!error && pt->lanes[gather->lane].nr_empty);
 	*tables = atomic_load_explicit(released, memory_order_relaxed) - before;
 	return error;
@@ -287,18 +326,19 @@ static int PT(trim)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t 
  */
 static void PT(free_under)(struct iog_pgtable *pt, iog_lane_t lane, iog_entry_t *entries, uint32_t level)
 {
-	uint32_t n = level == pt->top ? (uint32_t)(pt->last >> PT(shift)(level)) + 1 : PT_ENTRIES;
-
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; level && i < PT(entries_in)(pt, level); i++) {
 		uint64_t entry = PT(entry_load)(&entries[i]);
 		struct iog_table *table;
 		uint64_t word, to;
 
 		if (!fmt_is_table(entry) && !PT(is_tombstone)(entry))
 			continue;
-		table = table_at(FMT_GRANULE_SHIFT, level - 1, (const void *)PT(va)(pt, entry));
+		table = PT(descriptor)(pt, level - 1, PT(va)(pt, entry));
 		if (level > 1)
 			PT(free_under)(pt, lane, table->entries, level - 1);
+		/* Former roots go with the page table. */
+		if (FMT_GROWS && PT(is_root)(pt, table, level - 1))
+			continue;
 		word = word_load(table);
 		do
 			to = (word_with(word, WORD_BUSY, 0) & ~WORD_MARKS) + WORD_GENERATION_ONE;
@@ -328,7 +368,7 @@ static inline bool PT(counts)(struct iog_table *table, uint64_t word, uint32_t l
  */
 static bool PT(is_valid_under)(struct iog_pgtable *pt, iog_entry_t *entries, uint32_t level, uint64_t base)
 {
-	for (uint32_t i = 0; i < (level == pt->top ? (uint32_t)(pt->last >> PT(shift)(level)) + 1 : PT_ENTRIES); i++) {
+	for (uint32_t i = 0; i < PT(entries_in)(pt, level); i++) {
 		uint64_t entry = PT(entry_load)(&entries[i]), iova = base + ((uint64_t)i << PT(shift)(level)), word;
 		bool dead = PT(is_tombstone)(entry);
 		struct iog_table *table;
@@ -343,6 +383,8 @@ static bool PT(is_valid_under)(struct iog_pgtable *pt, iog_entry_t *entries, uin
 		if (word_state(word) != (dead ? WORD_DEAD : WORD_LIVE) || !PT(identity)(pt, table, level - 1, iova) ||
 		    atomic_load_explicit(&table->slot, memory_order_relaxed) != &entries[i] || table->level != level - 1)
 			return false;
+		if (FMT_GROWS && PT(is_root)(pt, table, level - 1))
+			live++;
 		if (V_COUNTED && (dead ? word_count(word) || (live && !(word & WORD_UNCLEAN)) : !PT(counts)(table, word, live)))
 			return false;
 		if (!dead && !PT(is_valid_under)(pt, table->entries, level - 1, iova))
@@ -353,11 +395,17 @@ static bool PT(is_valid_under)(struct iog_pgtable *pt, iog_entry_t *entries, uin
 
 static bool PT(is_valid)(struct iog_pgtable *pt)
 {
-	return PT(is_valid_under)(pt, pt->root, pt->top, 0);
+	uint32_t top = pt->top;
+	iog_entry_t *root = FMT_GROWS ? pt_root(pt, &top) : pt->root;
+
+	return PT(is_valid_under)(pt, root, top, 0);
 }
 
 static void PT(destroy)(struct iog_pgtable *pt, iog_lane_t lane)
 {
+	uint32_t top = pt->top;
+	iog_entry_t *root = FMT_GROWS ? pt_root(pt, &top) : pt->root;
+
 	IOG_CLAIM(2, PT(is_valid)(pt));
 	for (uint32_t l = 0; l < pt->mem->lanes; l++) {
 		struct pt_lane *list = &pt->lanes[l];
@@ -365,5 +413,5 @@ static void PT(destroy)(struct iog_pgtable *pt, iog_lane_t lane)
 		while (list->nr_empty)
 			iog_table_unlist(pt->mem, &pt->mem->lane[lane], list->empty[--list->nr_empty]);
 	}
-	PT(free_under)(pt, lane, pt->root, pt->top);
+	PT(free_under)(pt, lane, root, top);
 }

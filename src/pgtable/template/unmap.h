@@ -18,9 +18,20 @@ static inline bool PT(clear8)(iog_entry_t *slot)
 	return all;
 }
 
+/* The member of a group at @inside, where a range begins or ends, has others beyond that edge. */
+IOG_INLINE bool PT(cuts_group)(uint64_t entry, uint32_t level, uint64_t inside, bool is_first)
+{
+	uint64_t mask;
+
+	if (!PT(in_group)(entry, level))
+		return false;
+	mask = PT(leaf_size)(entry, level) - 1;
+	return ((is_first ? inside : ~inside) & mask & ~(PT(page_size)(level) - 1)) != 0;
+}
+
 /*
  * Clear the leaf entries of one table from @iova to @last or the table's end; above level 0, up to an entry that leads to a table.
- * Returns the number of entries passed, 0 to walk again; @cleared of them were live.
+ * Returns the number of entries passed, 0 to walk again, or if an edge cuts a group; @cleared of them were live.
  *
  * Nothing is believed, and nothing cleared, before the table is known to be the right one. A live entry in the right table is this call's own and keeps the table, so
  * that one look after the first suffices.
@@ -29,13 +40,15 @@ IOG_INLINE uint32_t PT(clear_run)(struct iog_pgtable *pt, struct iog_gather *gat
 			      uint32_t *cleared)
 {
 	struct iog_table *table = PT(descriptor)(pt, level, entries);
-	iog_entry_t *slot = &entries[PT(index)(iova, level)];
-	uint64_t end = PT(table_last)(iova, level) < last ? PT(table_last)(iova, level) : last;
-	uint32_t n = PT(index)(end, level) - PT(index)(iova, level) + 1, i, first = n, past = 0, live = 0;
+	iog_entry_t *slot = &entries[PT(index_in)(pt, iova, level)];
+	uint64_t end = PT(last_in)(pt, iova, level) < last ? PT(last_in)(pt, iova, level) : last;
+	uint32_t n = PT(index_in)(pt, end, level) - PT(index_in)(pt, iova, level) + 1, i, first = n, past = 0, live = 0;
 	bool valid = !V_VALIDATED;
 	uint64_t word = 0;
 
 	if (iog_unlikely(!PT(begin_look)(pt, table, level, iova, &word)))
+		return 0;
+	if (FMT_GROUPS && iog_unlikely(PT(cuts_group)(PT(entry_load)(slot), level, iova, true) || PT(cuts_group)(PT(entry_load)(slot + n - 1), level, end, false)))
 		return 0;
 
 	if (iog_likely(n == 1 && !level)) {
@@ -135,14 +148,14 @@ IOG_NOINLINE static int PT(split_leaf)(struct iog_pgtable *pt, struct pt_lane *l
 	if (!table)
 		return -IOG_ENOMEM;
 	PT(set_identity)(pt, table, PT(table_first)(iova, below), end->slot);
-	PT(fill)(table->entries, fmt_leaf_below(end->entry, end->level), PT(page_size)(below), PT_ENTRIES);
+	PT(fill)(table->entries, fmt_leaf_below(end->entry, end->level), PT(step)(below), PT_ENTRIES);
 	pt_clean(pt, (const void *)table->entries, PT_ENTRIES * sizeof(*end->slot));
 
 	flags = platform_irq_save(pt->platform);
 	if (V_LOCKED)
 		word_leave_busy(table, word_with(word_load(table), WORD_LIVE, PT_ENTRIES));
 	/* Release: the table's contents; pairs with entry_load(). The leaf's count becomes the table's. */
-	linked = atomic_compare_exchange_strong_explicit(end->slot, &expected, fmt_table(PT(pa)(pt, table)), memory_order_release,
+	linked = atomic_compare_exchange_strong_explicit(end->slot, &expected, fmt_table(PT(pa)(pt, table), end->level), memory_order_release,
 							 memory_order_relaxed);
 	if (linked)
 		pt_clean(pt, (const void *)end->slot, sizeof(*end->slot));
@@ -161,6 +174,41 @@ IOG_NOINLINE static int PT(split_leaf)(struct iog_pgtable *pt, struct pt_lane *l
 	return 0;
 }
 
+/*
+ * The members of a group, which this call owns, become plain leaves. One by one: whichever of them hardware reads, it finds the same translation.
+ */
+IOG_NOINLINE static int PT(split_group)(struct iog_pgtable *pt, uint64_t iova, const struct PT(end) *end)
+{
+	uint32_t places = PT(group_of)(end->entry, end->level);
+	iog_entry_t *first = end->slot - (PT(index_in)(pt, iova, end->level) & (places - 1));
+	bool dirty = false;
+
+	if (!(pt->page_sizes & PT(page_size)(end->level)))
+		return -IOG_EINVAL;
+	for (uint32_t i = 0; i < places; i++)
+		dirty |= fmt_is_dirty(PT(entry_load)(first + i));
+	for (uint32_t i = 0; i < places; i++) {
+		uint64_t entry = PT(entry_load)(first + i), to;
+
+		/* Hardware may mark it accessed or dirty meanwhile. */
+		do
+			to = fmt_ungroup(dirty ? fmt_soil(entry) : entry, end->level, i);
+		while (!atomic_compare_exchange_weak_explicit(first + i, &entry, to, memory_order_relaxed, memory_order_relaxed));
+		/* A dirty member speaks for all: those before it were thought clean. */
+		if (!dirty && pt->tracking && fmt_is_dirty(entry)) {
+			dirty = true;
+			for (uint32_t k = 0; k < i; k++) {
+				uint64_t plain = PT(entry_load)(first + k);
+
+				while (!atomic_compare_exchange_weak_explicit(first + k, &plain, fmt_soil(plain), memory_order_relaxed, memory_order_relaxed))
+					;
+			}
+		}
+	}
+	pt_clean(pt, (const void *)first, places * sizeof(*first));
+	return 0;
+}
+
 /* See to it that no leaf reaches from one side of the range's edge to the other: the leaf at @inside, of the range, ends there or begins there. */
 IOG_NOINLINE static int PT(cut)(struct iog_pgtable *pt, struct pt_lane *lane, uint64_t inside, bool is_first)
 {
@@ -170,12 +218,17 @@ IOG_NOINLINE static int PT(cut)(struct iog_pgtable *pt, struct pt_lane *lane, ui
 		int error;
 
 		PT(find)(pt, lane, inside, &end);
-		mask = PT(page_size)(end.level) - 1;
-		if (!fmt_is_leaf(end.entry, end.level) || (inside & mask) == (is_first ? 0 : mask))
+		if (!fmt_is_leaf(end.entry, end.level))
 			return 0;
-		if (!(pt->flags & IOG_PGTABLE_SPLIT))
+		mask = PT(leaf_size)(end.entry, end.level) - 1;
+		if ((inside & mask) == (is_first ? 0 : mask))
+			return 0;
+		if (!(pt->flags & IOG_PGTABLE_SPLIT) || (FMT_BREAKS && !pt_may_resize(pt, 0)))
 			return -IOG_EINVAL;
-		error = PT(split_leaf)(pt, lane, inside, &end);
+		if (PT(in_group)(end.entry, end.level))
+			error = PT(split_group)(pt, inside, &end);
+		else
+			error = PT(split_leaf)(pt, lane, inside, &end);
 		if (error)
 			return error;
 	}
@@ -218,8 +271,8 @@ IOG_NOINLINE static int PT(unmap_range)(struct iog_pgtable *pt, uint64_t first, 
 		uint64_t end;
 		int error;
 
-		/* A range within one level-0 table has no large leaf at its edges. */
-		if (!checked && (level || PT(table_last)(iova, 0) < last)) {
+		/* A range within one level-0 table has no large leaf at its edges, but for a group. */
+		if (!checked && (FMT_GROUPS || level || PT(table_last)(iova, 0) < last)) {
 			error = PT(cut)(pt, lane, first, true);
 			if (!error)
 				error = PT(cut)(pt, lane, last, false);
@@ -230,7 +283,7 @@ IOG_NOINLINE static int PT(unmap_range)(struct iog_pgtable *pt, uint64_t first, 
 		}
 
 		if (V_COUNTED && !level && iova == PT(table_first)(iova, 0) && PT(table_last)(iova, 0) <= last &&
-		    PT(may_drop)(PT(descriptor)(pt, 0, entries))) {
+		    !(FMT_LEVELS_MIN == 1 && PT(is_root)(pt, PT(descriptor)(pt, 0, entries), 0)) && PT(may_drop)(PT(descriptor)(pt, 0, entries))) {
 			if (gather->nr_tables == IOG_GATHER_TABLES) {
 				if (V_LOCKED)
 					pt_read_unlock(pt);
