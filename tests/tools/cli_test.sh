@@ -51,9 +51,9 @@ EOF
 expect 2 'Usage'
 expect 0 'Usage' --help
 expect 0 '^iogate [0-9]+\.[0-9]+\.[0-9]+$' --version
-expect 2 'not a command' explain
+expect 2 'not a command' frobnicate
 expect 2 'unknown option' --frobnicate
-for command in stress replay bench; do
+for command in stress replay bench explain; do
 	expect 0 'Example' $command --help
 	expect 2 'no such option' $command --frobnicate
 	expect 2 'no such option' $command -Z

@@ -98,7 +98,7 @@ static int take_option(int option, void *ctx)
 
 static int parse(int argc, char **argv, struct request *request)
 {
-	static const struct option_syntax syntax = { help, ":h", long_options, take_option };
+	static const struct option_syntax syntax = { .help = help, .letters = ":h", .options = long_options, .take = take_option };
 	uint32_t index;
 	int ret;
 

@@ -20,5 +20,6 @@ enum exit_code {
 int command_stress(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_explain(int argc, char **argv);
 
 #endif

@@ -121,11 +121,14 @@ static void print_formats(void)
 }
 
 /* Returns 0; EXIT_USAGE; or 1 for an option that is not common. */
-static int take_common(int option, char **argv, struct common_options *common)
+static int take_common(int option, char **argv, bool own_formats, struct common_options *common)
 {
 	switch (option) {
 	case OPTION_FORMAT:
-		return option_format(optarg, &common->format);
+		if (!own_formats)
+			return option_format(optarg, &common->format);
+		common->format = optarg;
+		return 0;
 	case OPTION_RECLAIM:
 		return option_reclaim(optarg, &common->reclaim);
 	case OPTION_MEMORY_LIMIT:
@@ -151,10 +154,11 @@ int options_parse(int argc, char **argv, const struct option_syntax *syntax, str
 	while ((option = getopt_long(argc, argv, syntax->letters, syntax->options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(syntax->help, stdout);
-			print_formats();
+			if (!syntax->own_formats)
+				print_formats();
 			return -1;
 		}
-		ret = take_common(option, argv, common);
+		ret = take_common(option, argv, syntax->own_formats, common);
 		if (ret == 1)
 			ret = syntax->take(option, request);
 		if (ret)

@@ -41,6 +41,7 @@ struct option_syntax {
 	const char *help;
 	const char *letters; /* as for getopt_long(), beginning with ':' */
 	const struct option *options;
+	bool own_formats; /* --format names something that the subcommand knows, not the library */
 	/* One of the subcommand's own, its value in optarg. Returns as a reader does. */
 	int (*take)(int option, void *request);
 };

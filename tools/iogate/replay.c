@@ -165,7 +165,7 @@ static int check_policies(const struct request *request)
 
 static int parse(int argc, char **argv, struct request *request)
 {
-	static const struct option_syntax syntax = { help, ":h", long_options, take_option };
+	static const struct option_syntax syntax = { .help = help, .letters = ":h", .options = long_options, .take = take_option };
 	const struct common_options *common = &request->common;
 	int ret;
 

@@ -142,7 +142,7 @@ static int check_size(const struct stress_config *config, const char *option, ui
 
 static int parse(int argc, char **argv, struct request *request)
 {
-	static const struct option_syntax syntax = { help, ":s:d:S:vh", long_options, take_option };
+	static const struct option_syntax syntax = { .help = help, .letters = ":s:d:S:vh", .options = long_options, .take = take_option };
 	const struct common_options *common = &request->common;
 	int ret;
 
