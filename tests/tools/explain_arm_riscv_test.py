@@ -336,6 +336,8 @@ def test_riscv_msi():
     says(memory, args, 0x28005678, 'goes through the MSI page table to the interrupt file at 0x44444678')
     faults(memory, args, 0x28000000, 262, 262, 'cause 262', 'MSI PTE 0x0: V is 0')
     faults(memory, args, 0x28002000, 21, 23)
+    memory.put(files, 1 | 1 << 1 | 0x123 << 7)
+    says(memory, args, 0x28000000, 'the interrupt file at 0x24600')
     memory.put(files, 1)
     faults(memory, args, 0x28000000, 263, 263, 'MSI PTE 0x0: M is 0')
 

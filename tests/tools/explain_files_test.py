@@ -102,6 +102,7 @@ def test_bad():
     bad(elf([(0x1000, CONTENTS, None)], phentsize=40), 'entry size', 'a program header of 40 bytes, not 56')
     bad(elf([(0x1000, CONTENTS, None)], phnum=60000), 'count', '60000 program headers')
     bad(elf([(0x1000, CONTENTS, None)], xnum=True, phnum=0xffffffff), 'count of 32 bits', '4294967295 program headers')
+    bad(elf([(0x1000, CONTENTS, None), (0x9000, CONTENTS, 1 << 40)]), 'size of the second', 'is truncated: segment 2')
     bad(elf([(0x1000, CONTENTS, 1 << 40)]), 'size', 'is truncated: segment 1')
     bad(elf([(0x1000, CONTENTS, (1 << 64) - 1)]), 'size of 64 bits', 'segment 1')
     bad(elf([((1 << 64) - 4096, CONTENTS, None)]), 'end', 'ends beyond 64 bits')

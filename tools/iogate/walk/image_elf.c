@@ -162,6 +162,7 @@ int image_elf_segments(const struct image_file *file, struct image_segments *seg
 		return -1;
 	if (segments_read(file, &header, segments, problem)) {
 		free(segments->list);
+		*segments = (struct image_segments){ 0 };
 		return -1;
 	}
 	return 0;

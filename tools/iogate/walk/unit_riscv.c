@@ -147,19 +147,21 @@ static bool msi_divert(const struct space *space, struct image *image, uint64_t 
 	uint64_t mask = space->msi[1], entry[STEP_QWORDS_MAX];
 	struct structure pte = { "MSI PTE", bits(space->msi[0], 43, 0) << 12, 0, 2, msi_fields };
 	struct outcome outcome = { .cause = CAUSE_MSI, .stage = 2 };
+	bool missing, custom;
 
 	if ((gpa >> 12 & ~mask) != (space->msi[2] & ~mask))
 		return false;
 	pte.index = extract(gpa >> 12, mask);
-	if (structure_read(&pte, NULL, image, steps, entry, &outcome)) {
+	missing = structure_read(&pte, NULL, image, steps, entry, &outcome);
+	/* C: as the implementation likes. M = 1: an MRIF, by whose rules the write becomes a record in memory. */
+	custom = bit(entry[0], 63) || bits(entry[0], 2, 1) == 1;
+	if (missing) {
 		outcome = (struct outcome){ .cause = CAUSE_FETCH, .stage = 2, .code = 261 };
 		snprintf(outcome.why, sizeof(outcome.why), "MSI PTE 0x%llx is not in the dump", (unsigned long long)pte.index);
 	} else if (!bit(entry[0], 0)) {
 		outcome.code = 262;
 		snprintf(outcome.why, sizeof(outcome.why), "MSI PTE 0x%llx: V is 0", (unsigned long long)pte.index);
-	} else if (bit(entry[0], 63) || bits(entry[0], 2, 1) == 1) {
-		outcome.cause = CAUSE_NONE;
-	} else if (bits(entry[0], 2, 1) != 3 || bits(entry[0], 9, 3) || bits(entry[0], 62, 54) || entry[1]) {
+	} else if (!custom && (bits(entry[0], 2, 1) != 3 || bits(entry[0], 9, 3) || bits(entry[0], 62, 54) || entry[1])) {
 		outcome.code = 263;
 		snprintf(outcome.why, sizeof(outcome.why), "MSI PTE 0x%llx: M is %u, or a reserved bit is 1", (unsigned long long)pte.index,
 			 (unsigned int)bits(entry[0], 2, 1));
@@ -172,7 +174,7 @@ static bool msi_divert(const struct space *space, struct image *image, uint64_t 
 		walk->write = outcome;
 	walk->found = !outcome.cause;
 	walk->msi = walk->found;
-	walk->paddr = bits(entry[0], 53, 10) << 12 | (gpa & 0xfff);
+	walk->paddr = bits(entry[0], 2, 1) == 1 ? bits(entry[0], 53, 7) << 9 : bits(entry[0], 53, 10) << 12 | (gpa & 0xfff);
 	walk->page_bits = 12;
 	return true;
 }
