@@ -168,6 +168,21 @@ def test_smmu_substreams():
         says(memory, args, 0x1000, 'untranslated', 'S1DSS is 1')
 
 
+def test_smmu_endless():
+    """A thousand devices, each with a million substreams, in memory that has room for neither: the list ends all the same."""
+    memory = Memory()
+    tree = Tree(memory, ArmFirst(12, 39, 48))
+    cds = memory.alloc(64 << 10)
+    for number in range(1024):
+        memory.put(cds + 64 * number, *descriptor(tree))
+    args, entry = stream_table(memory, stage1_ste(cds, 0, 20, 2))
+    ste = [memory.get(entry + 8 * i) for i in range(8)]
+    for number in range(1024):
+        memory.put(entry + 64 * (number - ID), *ste)
+    report = listing(memory, args[:-2], code=1)
+    kit.check(report['partial'] and 'not complete' in report['error'], 'no end is told', report.get('error'))
+
+
 def test_smmu_stage2():
     # Roots of several tables: the walk starts a level further down than the address has.
     for granule, ias, oas, start in ((12, 39, 48, 1), (12, 40, 48, 1), (12, 43, 48, 1), (12, 32, 36, 1), (12, 34, 36, 2), (12, 48, 48, 0), (12, 52, 52, -1),
@@ -343,6 +358,6 @@ def test_riscv_msi():
 
 
 print('seed %d' % kit.seed)
-for test in (test_smmu_stage1, test_smmu_ste, test_smmu_substreams, test_smmu_stage2, test_smmu_nested, test_riscv_directory, test_riscv_stages, test_riscv_process, test_riscv_msi):
+for test in (test_smmu_stage1, test_smmu_ste, test_smmu_substreams, test_smmu_endless, test_smmu_stage2, test_smmu_nested, test_riscv_directory, test_riscv_stages, test_riscv_process, test_riscv_msi):
     test()
 kit.finish()

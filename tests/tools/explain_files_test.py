@@ -73,6 +73,7 @@ def test_good():
     good(elf([(0x1000, CONTENTS, None)], xnum=True), 'many program headers')
     good(elf([(0x1000, CONTENTS, None)], xnum=True, wide=False), 'many program headers, 32 bits')
     good(CONTENTS, 'raw', '--base', '0x1000')
+    good(elf([((1 << 64) - 1, CONTENTS, None), (0x1000, CONTENTS, None)]), 'no physical address')
     # In pieces of no size that tables have, in any order, overlapping.
     pieces = [(0x1000 + at, CONTENTS[at:at + 1001], None) for at in range(0, len(CONTENTS), 1001)]
     good(elf(pieces), 'pieces')

@@ -222,7 +222,7 @@ static void print_text(const struct explanation *this)
 	printf("%s: %s\n", this->request->path, image_describe(this->image, text));
 	for (size_t i = 0; i < this->steps.count; i++)
 		print_step(&this->steps.list[i]);
-	if (this->context.domain[0])
+	if (this->context.kind == CONTEXT_TRANSLATE && this->context.domain[0])
 		printf("  cached under %s\n", this->context.domain);
 	printf("%s\n", this->sentence);
 	if (is_interrupt(this->request))

@@ -21,6 +21,8 @@
 #define PROBLEMS_MAX 100
 /* Devices that are not translated, likewise. */
 #define BYPASSES_MAX 32
+/* Structures of devices and PASIDs that cost as much as a table: a page holds at least as many. */
+#define CONTEXTS_PER_TABLE 64
 
 /* What makes two devices share their mappings. */
 struct space_key {
@@ -52,6 +54,7 @@ struct dump {
 	struct range pending;
 	uint64_t mappings; /* of this device */
 	uint64_t bytes;
+	uint64_t contexts;
 	uint64_t bypasses;
 	uint64_t problems;
 	struct known_space *known; /* a hash table, at most half full */
@@ -287,6 +290,19 @@ static void list_context(struct dump *dump, const struct context *context, uint3
 	}
 }
 
+static void resolve(struct dump *dump, uint32_t device, uint32_t pasid, struct context *context)
+{
+	const struct explain_request *request = dump->request;
+
+	if (++dump->contexts % CONTEXTS_PER_TABLE == 0) {
+		if (dump->visitor.budget)
+			dump->visitor.budget--;
+		else
+			dump->visitor.exhausted = true;
+	}
+	request->unit->resolve(&request->config, dump->image, device, pasid, NULL, context);
+}
+
 /* One device: without PASID, and with each that is set up. */
 static uint64_t list_device(struct dump *dump, uint32_t device, bool asked)
 {
@@ -295,12 +311,12 @@ static uint64_t list_device(struct dump *dump, uint32_t device, bool asked)
 	uint64_t ids;
 	uint32_t nr_pasids;
 
-	request->unit->resolve(&request->config, dump->image, device, request->pasid, NULL, &context);
+	resolve(dump, device, request->pasid, &context);
 	ids = context.ids;
 	nr_pasids = request->pasid == NO_PASID ? context.nr_pasids : 0;
 	list_context(dump, &context, device, request->pasid, asked);
 	for (uint64_t pasid = 0; pasid < nr_pasids && !interrupted() && !dump->visitor.exhausted; pasid += context.pasids ? context.pasids : 1) {
-		request->unit->resolve(&request->config, dump->image, device, (uint32_t)pasid, NULL, &context);
+		resolve(dump, device, (uint32_t)pasid, &context);
 		list_context(dump, &context, device, (uint32_t)pasid, false);
 	}
 	return ids ? ids : 1;
@@ -332,7 +348,7 @@ static bool tell_limits(const struct dump *dump, struct problem *why)
 	if (interrupted()) {
 		problem_set(why, "interrupted: the list is not complete");
 	} else if (dump->visitor.exhausted) {
-		problem_set(why, "the tables point to each other: there are more of them than the dump has pages; the list is not complete");
+		problem_set(why, "there are more tables than the dump has room for: they point to each other, or are shared many times; the list is not complete");
 	} else if (dump->problems) {
 		problem_set(why, "%" PRIu64 " entries or tables could not be listed", dump->problems);
 	} else {

@@ -112,7 +112,8 @@ static int segment_add(const struct image_file *file, const struct elf_header *h
 	paddr = ELF_FIELD(header, bytes, Phdr, p_paddr);
 	/* What memory has beyond the file's share (p_memsz) was left out of the dump. */
 	size = ELF_FIELD(header, bytes, Phdr, p_filesz);
-	if (!size)
+	/* Linux gives -1 to what has no physical address. */
+	if (!size || (paddr == UINT64_MAX && size > 1))
 		return 0;
 	if (__builtin_add_overflow(paddr, size - 1, &end))
 		return problem_set(problem, "is a damaged ELF core: segment %" PRIu32 " (0x%" PRIx64 " bytes from 0x%" PRIx64 ") ends beyond 64 bits", number, size,

@@ -222,8 +222,11 @@ static void context_descriptor(const struct unit_config *config, struct image *i
 		context->pasids = 1;
 		descriptor.table = bits_in_place(entry[0], 51, 12);
 	}
-	if (descriptor_read(&descriptor, image, steps, entry, context))
+	if (descriptor_read(&descriptor, image, steps, entry, context)) {
+		if (!context->spaces[0].second.format)
+			context->pasids = structure_gap(image, descriptor.table + descriptor.index * 64, 64);
 		return;
+	}
 	if (!bit(entry[0], 31)) {
 		END(CONTEXT_FAULT, C_BAD_CD, "context descriptor 0x%x has V = 0", (unsigned int)descriptor.index);
 		return;
