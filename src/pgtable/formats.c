@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Formats and variants by name. Linking this file links them all.
+ * Formats and variants by name. Linking this file links them all; but for a build for a single purpose that has only the first ones (IOG_FORMATS_FEW).
  */
 #include <stdbool.h>
 
@@ -11,6 +11,7 @@
 static const struct iog_pgtable_ops *const all[] = {
 	FORMAT(vtdss),
 	FORMAT(x86_64),
+#ifndef IOG_FORMATS_FEW
 	FORMAT(amdv1),
 	FORMAT(arm_s1_4k),
 	FORMAT(arm_s1_16k),
@@ -24,6 +25,7 @@ static const struct iog_pgtable_ops *const all[] = {
 	FORMAT(arm_s2_16k_lpa2),
 	FORMAT(riscv),
 	FORMAT(riscv_x4),
+#endif
 };
 
 #define VARIANTS 5
