@@ -372,7 +372,8 @@ IOG_API int iog_pgtable_merge(struct iog_pgtable *pgtable, iog_iova_t iova, uint
  * away set @gather->dirty where that forgets that a page was dirty, and tables are not merged.
  *
  * Context: the gather's lane; no other call that changes the page table running.
- * Return: 0; -IOG_EINVAL for another page table's gather.
+ * Return: 0; -IOG_EINVAL for another page table's gather; -IOG_EBUSY when turned on while windows of the DMA API hold tables of it, which fill entries
+ *         without telling (domain.h: the policies tree, magazine and pooled hold none).
  */
 IOG_API int iog_pgtable_track_dirty(struct iog_pgtable *pgtable, bool on, struct iog_gather *gather);
 

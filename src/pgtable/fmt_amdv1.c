@@ -32,6 +32,9 @@
 #define FMT_GROWS true
 #define FMT_GROUP_MIN (UINT64_C(1) << 13)
 #define FMT_GROUP_STEPS false
+/* 4:1 are ignored in leaf entries. */
+#define FMT_USERS_SHIFT 1
+#define FMT_USERS_BITS 4
 
 _Static_assert(IOG_PROT_READ << 1 == IOG_PROT_WRITE && AMDV1_IR << 1 == AMDV1_IW, "READ and WRITE move together");
 

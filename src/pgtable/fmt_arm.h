@@ -43,6 +43,9 @@
 #define FMT_PROT (IOG_PROT_READ | IOG_PROT_WRITE | IOG_PROT_EXEC | IOG_PROT_COHERENT | IOG_PROT_NOCACHE | IOG_PROT_DEVICE)
 #define FMT_GROUP_STEPS true
 #define FMT_BREAKS true
+/* 58:55 are software's (D8.3.2), in both stages. */
+#define FMT_USERS_SHIFT 55
+#define FMT_USERS_BITS 4
 #define FMT_RWX (ARM_XN | ARM_DBM | (ARM_STAGE == 1 ? ARM_PXN | ARM_AP_READ_ONLY : ARM_S2AP_R | ARM_S2AP_W))
 #define FMT_DIRTY_PRESET true
 #if ARM_STAGE == 2

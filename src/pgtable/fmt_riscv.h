@@ -37,6 +37,9 @@
 #define FMT_LOW_BITS UINT64_C(0x3ff)
 #define FMT_GROUP_MIN (UINT64_C(1) << RISCV_NAPOT_SHIFT)
 #define FMT_GROUP_STEPS false
+/* RSW. */
+#define FMT_USERS_SHIFT 8
+#define FMT_USERS_BITS 2
 
 static inline uint64_t riscv_address(uint64_t paddr)
 {

@@ -52,8 +52,14 @@ int iog_pgtable_read_dirty(struct iog_pgtable *pt, iog_iova_t iova, uint64_t siz
 
 int iog_pgtable_track_dirty(struct iog_pgtable *pt, bool on, struct iog_gather *gather)
 {
+	int64_t pinned = 0;
+
 	if (!gather || gather->pgtable != pt)
 		return -IOG_EINVAL;
+	for (uint32_t l = 0; l < pt->mem->lanes; l++)
+		pinned += atomic_load_explicit(&pt->lanes[l].pinned, memory_order_relaxed);
+	if (on && pinned)
+		return -IOG_EBUSY;
 	if (on != pt->tracking)
 		pt->ops->track_dirty(pt, on, gather);
 	return 0;

@@ -48,6 +48,7 @@ struct pt_lane {
 	_Atomic uint64_t unlinked;
 	_Atomic uint64_t revived;
 	_Atomic uint64_t released;
+	_Atomic int64_t pinned; /* entries pinned less unpinned by this lane; only the sum over lanes means something */
 	struct iog_table *empty[EMPTY_LIST_MAX];
 };
 
@@ -241,6 +242,11 @@ static inline void pt_clean(const struct iog_pgtable *pt, const void *va, size_t
 static inline void lane_count(_Atomic uint64_t *counter)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static inline void lane_count_pinned(struct pt_lane *lane, int64_t by)
+{
+	atomic_store_explicit(&lane->pinned, atomic_load_explicit(&lane->pinned, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
 static inline void lane_count_tables(struct pt_lane *lane, uint32_t level, int by)

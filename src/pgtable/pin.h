@@ -6,7 +6,7 @@
  *
  *   count of a table = entries that are not empty, outside pins + entries inside pins
  *
- * so that the table is not empty before the last pin is gone. Entries in a pin are changed through the pin only; lookup and visit see them as any other.
+ * so that the table is not empty before the last pin is gone, and is not merged. Entries in a pin are changed through the pin only; lookup and visit see them as any other.
  */
 #ifndef IOG_PGTABLE_PIN_H
 #define IOG_PGTABLE_PIN_H
@@ -28,7 +28,7 @@ struct iog_pin {
  *
  * Context: the gather's lane; may take tables from the platform; does not wait for hardware.
  * Return: 0; -IOG_ERANGE for addresses beyond the page table; -IOG_EINVAL for a run that is misaligned or crosses tables; -IOG_EEXIST if a larger leaf is mapped there;
- *         -IOG_ENOMEM.
+ *         -IOG_EBUSY while dirty bits are tracked; -IOG_ENOMEM.
  */
 int iog_pgtable_pin(struct iog_pgtable *pt, struct iog_gather *gather, iog_iova_t iova, uint32_t n, struct iog_pin *pin);
 

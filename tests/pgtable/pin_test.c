@@ -17,8 +17,27 @@
 #include "bed.h"
 #include "pgtable/pin.h"
 
-#define PA (5 * PAGE_1G)
-#define RUN 512u
+#define PA (5 * high)
+#define RUN ((uint32_t)(block / granule))
+
+/* Of the shape at hand: bytes of a page, of what a leaf table spans, and of what the table above it spans. */
+static uint64_t granule, block, high;
+
+static int measure(void **state)
+{
+	const struct shape *shape = *state;
+
+	granule = shape_page(shape, 0);
+	block = shape_page(shape, 1);
+	high = shape_page(shape, 2);
+	return 0;
+}
+
+/* Room for what is pinned, and levels for the tables that it needs. */
+static bool shape_wanted(const struct shape *shape)
+{
+	return shape_last(shape) >> 1 >> (shape_shift(shape, 2) & 63) >= 8 && shape_top(shape) >= 2;
+}
 
 static struct iog_gather *gather_of(struct bed *bed)
 {
@@ -93,7 +112,7 @@ static void present(struct bed *bed, uint64_t at, uint64_t paddr, uint32_t prot)
 
 	must(iog_pgtable_lookup(bed->pt, 1, at, &leaf));
 	assert_int_equal(leaf.paddr, paddr);
-	assert_int_equal(leaf.page_size, PAGE_4K);
+	assert_int_equal(leaf.page_size, granule);
 	assert_int_equal(leaf.prot, shape_prot(bed->shape, prot));
 	for (int shadow = 0; shadow <= !!(bed->options.flags & IOG_PGTABLE_NONCOHERENT); shadow++) {
 		assert_true(hw_translate(&bed->host, bed->shape, &bed->root, shadow, at, &seen));
@@ -114,8 +133,8 @@ static int visit_one(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
 
 	assert_int_equal(iova, visited->next);
 	assert_int_equal(leaf->paddr, visited->paddr);
-	visited->next += PAGE_4K;
-	visited->paddr += PAGE_4K;
+	visited->next += granule;
+	visited->paddr += granule;
 	visited->nr++;
 	return 0;
 }
@@ -123,15 +142,15 @@ static int visit_one(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
 /* Where in the space: the first table, the last one that may be pinned, and one between. */
 static uint64_t place(const struct shape *shape, uint32_t which)
 {
-	uint64_t end = UINT64_C(1) << (shape->flags & IOG_PGTABLE_SIGN_EXTENDED ? shape->ias - 1 : shape->ias);
+	uint64_t last = shape_last(shape) >> (shape->flags & IOG_PGTABLE_SIGN_EXTENDED ? 1 : 0);
 
-	return which == 0 ? 0 : which == 1 ? 3 * PAGE_1G + 7 * PAGE_2M : end - PAGE_2M;
+	return which == 0 ? 0 : which == 1 ? 3 * high + 7 * block : last - (block - 1);
 }
 
 static void entries_of(struct bed *bed, uint64_t at, uint32_t first, uint32_t n)
 {
-	uint64_t from = at + first * PAGE_4K;
-	struct visited visited = { 0, from + PAGE_4K, PA + PAGE_4K };
+	uint64_t from = at + first * granule;
+	struct visited visited = { 0, from + granule, PA + granule };
 	struct iog_pin pinned;
 
 	pin(bed, from, n, &pinned);
@@ -139,16 +158,16 @@ static void entries_of(struct bed *bed, uint64_t at, uint32_t first, uint32_t n)
 	must(pin_map(bed->pt, pinned.entries, PA, n, RW));
 	check(bed);
 	present(bed, from, PA, RW);
-	present(bed, from + (n - 1) * PAGE_4K, PA + (n - 1) * PAGE_4K, RW);
+	present(bed, from + (n - 1) * granule, PA + (n - 1) * granule, RW);
 	if (n > 1) {
-		must(iog_pgtable_visit(bed->pt, 1, from + PAGE_4K, from + n * PAGE_4K - 1, visit_one, &visited));
+		must(iog_pgtable_visit(bed->pt, 1, from + granule, from + n * granule - 1, visit_one, &visited));
 		assert_int_equal(visited.nr, n - 1);
 	}
 
 	/* Where something is, nothing is put, and nothing of the run stays. */
 	assert_int_equal(pin_map(bed->pt, pinned.entries + n - 1, PA, 1, RW), -IOG_EEXIST);
 	assert_int_equal(pin_unmap(bed->pt, pinned.entries + n - 1, 1, false), 1);
-	absent(bed, from + (n - 1) * PAGE_4K);
+	absent(bed, from + (n - 1) * granule);
 	if (n > 1) {
 		assert_int_equal(pin_unmap(bed->pt, pinned.entries, n, false), 0);
 		present(bed, from, PA, RW);
@@ -165,11 +184,11 @@ static void entries_of(struct bed *bed, uint64_t at, uint32_t first, uint32_t n)
 	assert_int_equal(pin_map(bed->pt, pinned.entries, PA + 1, 1, RW), -IOG_EINVAL);
 	assert_int_equal(pin_map(bed->pt, pinned.entries, PA, 1, 0), -IOG_EINVAL);
 	assert_int_equal(pin_map(bed->pt, pinned.entries, PA, 1, 1u << 31 | RW), -IOG_EINVAL);
-	assert_int_equal(pin_map(bed->pt, pinned.entries, UINT64_MAX - PAGE_4K + 1, n, RW), -IOG_ERANGE);
+	assert_int_equal(pin_map(bed->pt, pinned.entries, UINT64_MAX - granule + 1, n, RW), -IOG_ERANGE);
 	if (n > 1)
-		assert_int_equal(pin_map(bed->pt, pinned.entries, bed->pt->paddr_last - PAGE_4K + 1, n, RW), -IOG_ERANGE);
-	must(pin_map(bed->pt, pinned.entries, bed->pt->paddr_last - PAGE_4K + 1, 1, IOG_PROT_READ));
-	present(bed, from, bed->pt->paddr_last - PAGE_4K + 1, IOG_PROT_READ);
+		assert_int_equal(pin_map(bed->pt, pinned.entries, bed->pt->paddr_last - granule + 1, n, RW), -IOG_ERANGE);
+	must(pin_map(bed->pt, pinned.entries, bed->pt->paddr_last - granule + 1, 1, IOG_PROT_READ));
+	present(bed, from, bed->pt->paddr_last - granule + 1, IOG_PROT_READ);
 	assert_int_equal(pin_unmap(bed->pt, pinned.entries, 1, true), 1);
 	unpin(bed, &pinned, n);
 }
@@ -177,9 +196,9 @@ static void entries_of(struct bed *bed, uint64_t at, uint32_t first, uint32_t n)
 static void entries(void **state)
 {
 	static const uint32_t coherence[] = { 0, IOG_PGTABLE_NONCOHERENT };
-	static const struct {
+	const struct {
 		uint32_t first, n;
-	} runs[] = { { 0, RUN }, { 0, 1 }, { 511, 1 }, { 3, 9 }, { 64, 64 }, { 510, 2 } };
+	} runs[] = { { 0, RUN }, { 0, 1 }, { RUN - 1, 1 }, { 3, 9 }, { 64, 64 }, { RUN - 2, 2 } };
 	const struct shape *shape = *state;
 
 	for (uint32_t c = 0; c < 2; c++)
@@ -203,43 +222,43 @@ static void table_stays(void **state)
 	const struct shape *shape = *state;
 	struct bed *bed = bed_create(shape, NULL);
 	uint64_t at = place(shape, 1);
-	struct iog_pin low, high;
+	struct iog_pin left, right;
 
-	pin(bed, at, 256, &low);
-	pin(bed, at + 256 * PAGE_4K, 256, &high);
-	assert_ptr_equal(low.table, high.table);
-	assert_ptr_equal(low.entries + 256, high.entries);
+	pin(bed, at, 256, &left);
+	pin(bed, at + 256 * granule, 256, &right);
+	assert_ptr_equal(left.table, right.table);
+	assert_ptr_equal(left.entries + 256, right.entries);
 	for (uint32_t round = 0; round < 3; round++) {
 		bed_trim(bed);
 		check(bed);
 		if (!round || shape_reclaims(shape))
 			assert_int_equal(leaf_tables(bed), 1);
-		must(pin_map(bed->pt, low.entries + round, PA, 1, RW));
-		present(bed, at + round * PAGE_4K, PA, RW);
+		must(pin_map(bed->pt, left.entries + round, PA, 1, RW));
+		present(bed, at + round * granule, PA, RW);
 		/* Neighbours, in the tables beside it and far away: theirs go, this one stays. */
-		map(bed, at - PAGE_4K, PA, PAGE_4K);
-		map(bed, at + PAGE_2M, PA, 3 * PAGE_2M + PAGE_4K);
-		unmap(bed, at - PAGE_4K, PAGE_4K);
-		unmap(bed, at + PAGE_2M, 3 * PAGE_2M + PAGE_4K);
+		map(bed, at - granule, PA, granule);
+		map(bed, at + block, PA, 3 * block + granule);
+		unmap(bed, at - granule, granule);
+		unmap(bed, at + block, 3 * block + granule);
 		bed_trim(bed);
 		check(bed);
 		if (shape_reclaims(shape))
 			assert_int_equal(leaf_tables(bed), 1);
-		present(bed, at + round * PAGE_4K, PA, RW);
-		assert_int_equal(pin_unmap(bed->pt, low.entries + round, 1, false), 1);
+		present(bed, at + round * granule, PA, RW);
+		assert_int_equal(pin_unmap(bed->pt, left.entries + round, 1, false), 1);
 	}
-	unpin(bed, &low, 256);
+	unpin(bed, &left, 256);
 	bed_trim(bed);
 	assert_true(leaf_tables(bed) >= 1);
-	must(pin_map(bed->pt, high.entries, PA, 256, RW));
-	present(bed, at + 511 * PAGE_4K, PA + 255 * PAGE_4K, RW);
-	assert_int_equal(pin_unmap(bed->pt, high.entries, 256, false), 256);
-	unpin(bed, &high, 256);
+	must(pin_map(bed->pt, right.entries, PA, 256, RW));
+	present(bed, at + 511 * granule, PA + 255 * granule, RW);
+	assert_int_equal(pin_unmap(bed->pt, right.entries, 256, false), 256);
+	unpin(bed, &right, 256);
 	bed_trim(bed);
 	check(bed);
 	if (shape_reclaims(shape)) {
 		assert_int_equal(bed_tables(bed), 1);
-		assert_int_equal(bed->host.page_bytes, HOST_PAGE);
+		assert_int_equal(bed->host.page_bytes, shape_root_bytes(shape));
 	}
 	bed_destroy(bed);
 }
@@ -252,19 +271,19 @@ static void table_is_shared(void **state)
 	uint64_t at = place(shape, 1);
 	struct iog_pin pinned;
 
-	map(bed, at + 20 * PAGE_4K, PA, 3 * PAGE_4K);
+	map(bed, at + 20 * granule, PA, 3 * granule);
 	pin(bed, at, 16, &pinned);
 	must(pin_map(bed->pt, pinned.entries + 2, PA, 4, RW));
 	check(bed);
-	unmap(bed, at + 20 * PAGE_4K, 3 * PAGE_4K);
+	unmap(bed, at + 20 * granule, 3 * granule);
 	bed_trim(bed);
-	present(bed, at + 5 * PAGE_4K, PA + 3 * PAGE_4K, RW);
-	map(bed, at + 100 * PAGE_4K, PA, PAGE_4K);
+	present(bed, at + 5 * granule, PA + 3 * granule, RW);
+	map(bed, at + 100 * granule, PA, granule);
 	assert_int_equal(pin_unmap(bed->pt, pinned.entries + 2, 4, false), 4);
 	unpin(bed, &pinned, 16);
 	bed_trim(bed);
-	present(bed, at + 100 * PAGE_4K, PA, RW);
-	unmap(bed, at + 100 * PAGE_4K, PAGE_4K);
+	present(bed, at + 100 * granule, PA, RW);
+	unmap(bed, at + 100 * granule, granule);
 	bed_trim(bed);
 	if (shape_reclaims(shape))
 		assert_int_equal(bed_tables(bed), 1);
@@ -286,7 +305,7 @@ static void table_comes_back(void **state)
 		for (uint32_t round = 0; round < 3; round++) {
 			pin(bed, at, RUN, &pinned);
 			must(pin_map(bed->pt, pinned.entries + 77, PA, 1, RW));
-			present(bed, at + 77 * PAGE_4K, PA, RW);
+			present(bed, at + 77 * granule, PA, RW);
 			assert_int_equal(pin_unmap(bed->pt, pinned.entries + 77, 1, false), 1);
 			unpin(bed, &pinned, RUN);
 			if (flushed)
@@ -314,42 +333,77 @@ static void refusals(void **state)
 {
 	const struct shape *shape = *state;
 	struct bed *bed = bed_create(shape, NULL);
-	uint64_t at = place(shape, 1), end = place(shape, 2) + PAGE_2M;
+	uint64_t at = place(shape, 1), end = place(shape, 2) + block;
 	struct iog_pin pinned;
 
 	refused(bed, at, 0, -IOG_EINVAL);
 	refused(bed, at + 1, 1, -IOG_EINVAL);
-	refused(bed, at + PAGE_4K, RUN, -IOG_EINVAL);
+	refused(bed, at + granule, RUN, -IOG_EINVAL);
 	refused(bed, at, RUN + 1, -IOG_EINVAL);
 	refused(bed, at, UINT32_MAX, -IOG_EINVAL);
-	refused(bed, end, 1, -IOG_ERANGE);
-	refused(bed, UINT64_MAX - PAGE_4K + 1, 1, -IOG_ERANGE);
-	refused(bed, UINT64_C(0) - PAGE_2M, RUN, -IOG_ERANGE);
+	if (end) {
+		refused(bed, end, 1, -IOG_ERANGE);
+		refused(bed, UINT64_MAX - granule + 1, 1, -IOG_ERANGE);
+		refused(bed, UINT64_C(0) - block, RUN, -IOG_ERANGE);
+	}
 
 	/* Something is there. */
-	map(bed, at + 5 * PAGE_4K, PA, PAGE_4K);
+	map(bed, at + 5 * granule, PA, granule);
 	refused(bed, at, RUN, -IOG_EEXIST);
-	refused(bed, at + 5 * PAGE_4K, 1, -IOG_EEXIST);
-	present(bed, at + 5 * PAGE_4K, PA, RW);
-	pin(bed, at + 6 * PAGE_4K, 2, &pinned);
+	refused(bed, at + 5 * granule, 1, -IOG_EEXIST);
+	present(bed, at + 5 * granule, PA, RW);
+	pin(bed, at + 6 * granule, 2, &pinned);
 	unpin(bed, &pinned, 2);
-	unmap(bed, at + 5 * PAGE_4K, PAGE_4K);
+	unmap(bed, at + 5 * granule, granule);
 
 	/* A large leaf, then a pin; a pin, then a large leaf. */
-	map(bed, at + PAGE_2M, PA, PAGE_2M);
-	refused(bed, at + PAGE_2M, RUN, -IOG_EEXIST);
-	refused(bed, at + PAGE_2M + 9 * PAGE_4K, 1, -IOG_EEXIST);
+	map(bed, at + block, PA, block);
+	refused(bed, at + block, RUN, -IOG_EEXIST);
+	refused(bed, at + block + 9 * granule, 1, -IOG_EEXIST);
 	pin(bed, at, RUN, &pinned);
-	assert_int_equal(iog_pgtable_map(bed->pt, at, PA, PAGE_2M, RW, gather_of(bed)), -IOG_EEXIST);
+	assert_int_equal(iog_pgtable_map(bed->pt, at, PA, block, RW, gather_of(bed)), -IOG_EEXIST);
 	check(bed);
 	must(pin_map(bed->pt, pinned.entries, PA, 1, RW));
 	present(bed, at, PA, RW);
 	assert_int_equal(pin_unmap(bed->pt, pinned.entries, 1, false), 1);
-	assert_int_equal(iog_pgtable_map(bed->pt, at & ~(PAGE_1G - 1), PAGE_1G, PAGE_1G, RW, gather_of(bed)), -IOG_EEXIST);
+	assert_int_equal(iog_pgtable_map(bed->pt, at & ~(high - 1), high, high, RW, gather_of(bed)), -IOG_EEXIST);
 	check(bed);
 	unpin(bed, &pinned, RUN);
-	map(bed, at, PA, PAGE_2M);
-	unmap(bed, at, 2 * PAGE_2M);
+	map(bed, at, PA, block);
+	unmap(bed, at, 2 * block);
+	bed_trim(bed);
+	bed_destroy(bed);
+}
+
+/* While a table is pinned it is not folded into a leaf, however uniform it is, and dirty bits are not tracked; and the other way round. */
+static void holds_off(void **state)
+{
+	const struct shape *shape = *state;
+	const struct bed_options options = { .flags = shape->geometry->breaks ? IOG_PGTABLE_BBM2 : 0 };
+	struct bed *bed = bed_create(shape, &options);
+	uint64_t at = place(shape, 1), tables;
+	struct iog_pin pinned;
+
+	pin(bed, at, RUN, &pinned);
+	must(pin_map(bed->pt, pinned.entries, PA, RUN, RW));
+	must(iog_pgtable_merge(bed->pt, at, block, 0, gather_of(bed), &tables));
+	assert_int_equal(tables, 0);
+	present(bed, at, PA, RW);
+	assert_int_equal(iog_pgtable_track_dirty(bed->pt, true, gather_of(bed)), -IOG_EBUSY);
+	assert_int_equal(pin_unmap(bed->pt, pinned.entries, RUN, false), RUN);
+	unpin(bed, &pinned, RUN);
+
+	must(iog_pgtable_track_dirty(bed->pt, true, gather_of(bed)));
+	assert_int_equal(iog_pgtable_pin(bed->pt, gather_of(bed), at, RUN, &pinned), -IOG_EBUSY);
+	must(iog_pgtable_track_dirty(bed->pt, false, gather_of(bed)));
+	pin(bed, at, RUN, &pinned);
+	unpin(bed, &pinned, RUN);
+
+	/* The same table by walks. */
+	must(iog_pgtable_map_pages(bed->pt, at, PA, granule, RUN, RW, gather_of(bed), NULL));
+	must(iog_pgtable_merge(bed->pt, at, block, 0, gather_of(bed), &tables));
+	assert_int_equal(tables, 1);
+	unmap(bed, at, block);
 	bed_trim(bed);
 	bed_destroy(bed);
 }
@@ -377,7 +431,7 @@ static void out_of_memory(void **state)
 			absent(bed, at);
 			bed_trim(bed);
 			if (shape_reclaims(shape))
-				assert_int_equal(bed->host.page_bytes, HOST_PAGE);
+				assert_int_equal(bed->host.page_bytes, shape_root_bytes(shape));
 			pin(bed, at, RUN, &pinned);
 		} else {
 			must(error);
@@ -401,7 +455,7 @@ static void failed_flush(void **state)
 	uint32_t errors = 0;
 
 	for (uint32_t i = 0; i < NR; i++)
-		must(iog_pgtable_pin(bed->pt, gather_of(bed), place(shape, 1) + i * PAGE_2M, RUN, &pinned[i]));
+		must(iog_pgtable_pin(bed->pt, gather_of(bed), place(shape, 1) + i * block, RUN, &pinned[i]));
 	bed->fail_flushes = UINT32_MAX;
 	for (uint32_t i = 0; i < NR; i++) {
 		int error = iog_pgtable_unpin(bed->pt, gather_of(bed), &pinned[i], RUN);
@@ -449,7 +503,7 @@ static void *work(void *ctx)
 	for (uint64_t round = 0; round < host_scaled(1500) && !worker->wrong; round++) {
 		uint64_t choice = host_random(&worker->random);
 		/* A half or a third of a table that the others use, too. */
-		uint64_t table = choice % 4, at = 7 * PAGE_1G + table * PAGE_2M + worker->number * 160 * PAGE_4K;
+		uint64_t table = choice % 4, at = 7 * high + table * block + worker->number * 160 * granule;
 		uint32_t n = 1 + (uint32_t)(choice >> 8) % 160;
 		struct iog_leaf leaf;
 		struct iog_pin pinned;
@@ -458,8 +512,8 @@ static void *work(void *ctx)
 			worker->wrong = "trim";
 		if (choice >> 56 & 1) {
 			/* By a walk. */
-			if (iog_pgtable_map(pt, at, PA, n * PAGE_4K, RW, &worker->gather) ||
-			    iog_pgtable_unmap(pt, at, n * PAGE_4K, &worker->gather, NULL))
+			if (iog_pgtable_map(pt, at, PA, n * granule, RW, &worker->gather) ||
+			    iog_pgtable_unmap(pt, at, n * granule, &worker->gather, NULL))
 				worker->wrong = "map or unmap";
 			continue;
 		}
@@ -470,7 +524,7 @@ static void *work(void *ctx)
 		worker->pins++;
 		if (pin_map(pt, pinned.entries, PA + at, n, RW))
 			worker->wrong = "pin_map";
-		if (iog_pgtable_lookup(pt, worker->number, at + (n - 1) * PAGE_4K, &leaf) || leaf.paddr != PA + at + (n - 1) * PAGE_4K)
+		if (iog_pgtable_lookup(pt, worker->number, at + (n - 1) * granule, &leaf) || leaf.paddr != PA + at + (n - 1) * granule)
 			worker->wrong = "lookup of what was mapped";
 		if (pin_unmap(pt, pinned.entries, n, false) != n)
 			worker->wrong = "pin_unmap";
@@ -486,7 +540,7 @@ static void threads(void **state)
 {
 	const struct shape *shape = *state;
 	struct worker workers[THREADS];
-	const struct iog_tablemem_config lanes = { .lanes = THREADS };
+	const struct iog_tablemem_config lanes = { .lanes = THREADS, .table_size = (uint32_t)shape_granule(shape) };
 	struct iog_pgtable_config config = { .ops = shape->ops, .ias = shape->ias, .flags = shape->flags, .trim_batch = 1 };
 	struct host *host = calloc(1, sizeof(*host));
 	struct iog_pgtable_stats stats;
@@ -524,7 +578,7 @@ static void threads(void **state)
 		must(iog_pgtable_trim(workers[0].pt, &workers[i].gather, NULL));
 	iog_pgtable_stats(workers[0].pt, &stats);
 	if (shape_reclaims(shape))
-		assert_int_equal(stats.table_bytes, PAGE_4K);
+		assert_int_equal(stats.table_bytes, shape_root_bytes(shape));
 	assert_true(pins);
 	iog_pgtable_destroy(workers[0].pt, 0);
 	must(iog_tablemem_destroy(config.tablemem));
@@ -533,7 +587,7 @@ static void threads(void **state)
 	free(host);
 }
 
-#define TESTS 8
+#define TESTS 9
 
 int main(void)
 {
@@ -543,7 +597,7 @@ int main(void)
 	} all[TESTS] = {
 		{ "entries", entries },		{ "table stays", table_stays },	    { "table is shared", table_is_shared },
 		{ "table comes back", table_comes_back }, { "refusals", refusals },	    { "out of memory", out_of_memory },
-		{ "failed flush", failed_flush }, { "threads", threads },
+		{ "holds off", holds_off },	    { "failed flush", failed_flush }, { "threads", threads },
 	};
 	struct CMUnitTest *tests = calloc((size_t)TESTS * nr_shapes, sizeof(*tests));
 	char(*names)[64] = calloc((size_t)TESTS * nr_shapes, sizeof(*names));
@@ -553,9 +607,9 @@ int main(void)
 	if (!tests || !names)
 		abort();
 	for (uint32_t s = 0; s < nr_shapes; s++)
-		for (uint32_t t = 0; t < TESTS && shape_is_classic(&shapes[s]); t++) {
+		for (uint32_t t = 0; t < TESTS && shape_wanted(&shapes[s]); t++) {
 			snprintf(names[nr], sizeof(*names), "%s: %s", shapes[s].name, all[t].name);
-			tests[nr] = (struct CMUnitTest){ names[nr], all[t].function, NULL, NULL, (void *)(uintptr_t)&shapes[s] };
+			tests[nr] = (struct CMUnitTest){ names[nr], all[t].function, measure, NULL, (void *)(uintptr_t)&shapes[s] };
 			nr++;
 		}
 	failed = _cmocka_run_group_tests("pins", tests, nr, NULL, NULL);

@@ -300,6 +300,9 @@ static uint64_t PT(uniform)(const struct iog_pgtable *pt, const struct iog_table
 	uint64_t entry = PT(entry_load)(&table->entries[0]), mask = PT(page_size)(level + 1) - 1, paddr;
 	uint32_t prot;
 
+	/* Somebody holds it, whatever is in it. */
+	if (atomic_load_explicit(&table->pinned, memory_order_relaxed))
+		return 0;
 	if (!fmt_is_leaf(entry, level))
 		return 0;
 	prot = fmt_prot(entry);
@@ -312,6 +315,11 @@ static uint64_t PT(uniform)(const struct iog_pgtable *pt, const struct iog_table
 		entry = PT(entry_load)(&table->entries[i]);
 		if (!fmt_is_leaf(entry, level) || fmt_prot(entry) != prot)
 			return 0;
+#ifdef FMT_USERS_BITS
+		/* A leaf above level 0 counts no users. */
+		if (!level && entry & (((UINT64_C(1) << FMT_USERS_BITS) - 1) << FMT_USERS_SHIFT))
+			return 0;
+#endif
 		size = PT(leaf_size)(entry, level);
 		own = paddr + ((uint64_t)i << PT(shift)(level));
 		if ((fmt_paddr(entry) & ~(size - 1)) != (own & ~(size - 1)))

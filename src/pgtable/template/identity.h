@@ -158,6 +158,7 @@ static int PT(identity_leave)(struct iog_pgtable *pt, struct iog_gather *gather,
 			} while (!looks && !PT(swap)(slot, &entry, to));
 			if (looks || users > 1)
 				continue;
+			gather->dirty |= pt->tracking && fmt_is_dirty(entry);
 			pt_clean(pt, (const void *)slot, sizeof(*slot));
 			gather_add_leaf(gather, PT(external)(pt, iova), PT(page_size)(0));
 			*stale = true;

@@ -9,6 +9,9 @@ static int PT(pin)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t i
 	struct pt_lane *lane = gather_lane(gather);
 	int outcome = PT(AGAIN);
 
+	/* Whoever fills pinned entries tells nobody what was dirty. */
+	if (pt->tracking)
+		return -IOG_EBUSY;
 	if (V_LOCKED)
 		pt_read_lock(pt);
 	for (;; PT(forget)(lane), platform_relax(pt->platform)) {
@@ -32,8 +35,10 @@ static int PT(pin)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t i
 				outcome = -IOG_EEXIST;
 		if (outcome)
 			PT(put)(pt, pin->table, lane, 0, n);
-		else
+		else {
 			atomic_fetch_add_explicit(&pin->table->pinned, n, memory_order_relaxed);
+			lane_count_pinned(lane, n);
+		}
 		break;
 	}
 	if (V_LOCKED)
@@ -50,6 +55,7 @@ static int PT(unpin)(struct iog_pgtable *pt, struct iog_gather *gather, const st
 	if (V_LOCKED)
 		pt_read_lock(pt);
 	atomic_fetch_sub_explicit(&pin->table->pinned, n, memory_order_relaxed);
+	lane_count_pinned(lane, -(int64_t)n);
 	PT(put)(pt, pin->table, lane, 0, n);
 	if (V_LOCKED)
 		pt_read_unlock(pt);
