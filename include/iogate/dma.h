@@ -237,7 +237,8 @@ IOG_API int iog_dma_link(const struct iog_dma_run *run, iog_lane_t lane, uint64_
  * @offset: bytes into the run, a multiple of the granule.
  * @size: bytes, a multiple of the granule, not 0.
  *
- * For devices that do not snoop iog_dma_sync_for_cpu() comes before it: there is no direction here.
+ * For devices that do not snoop iog_dma_sync_for_cpu() comes before it: there is no direction here. What one call linked of at least as much as a leaf table spans (2 MiB with
+ * pages of 4 KiB) may be of large leaves, which can be unlinked whole only.
  *
  * What was linked in pieces that large leaves hold (2 MiB and more, where address and memory are aligned so) is unlinked by whole leaves, unless the page table was created
  * with IOG_PGTABLE_SPLIT. Smaller runs from windows have none.

@@ -10,6 +10,7 @@
  * unmaps nothing more.
  */
 #include "../iova/allocator.h"
+#include "../pgtable/pgtable.h"
 #include "domain.h"
 
 /* One more run that the allocator has and hardware may still know. Bounded as if it were queued. */
@@ -117,10 +118,26 @@ static int generic_map(struct domain_lane *lane, iog_paddr_t paddr, uint64_t siz
 	return error;
 }
 
+/* All or nothing. What is smaller than a leaf table's span is made of pages, so that any part of it can be cleared: groups (../pgtable/format.h) cannot be cut everywhere. */
+static int fill_leaves(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot)
+{
+	struct iog_pgtable *pgtable = lane->domain->pgtable;
+	uint64_t granule = lane->domain->granule, mapped;
+	int error;
+
+	if (size >> pgtable->ops->level_bits >= granule)
+		return iog_pgtable_map(pgtable, iova, paddr, size, prot, &lane->gather);
+	error = iog_pgtable_map_pages(pgtable, iova, paddr, granule, size / granule, prot, &lane->gather, &mapped);
+	/* If a flush fails on the way, so does the one that the caller makes now. */
+	if (error && mapped)
+		(void)iog_pgtable_unmap(pgtable, iova, mapped, &lane->gather, NULL);
+	return error;
+}
+
 static int generic_fill(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot)
 {
 	uintptr_t flags = domain_lane_enter(lane);
-	int error = iog_pgtable_map(lane->domain->pgtable, iova, paddr, size, prot, &lane->gather), flush_error = 0;
+	int error = fill_leaves(lane, iova, paddr, size, prot), flush_error = 0;
 
 	/* The place may be filled again at once. */
 	if (error)

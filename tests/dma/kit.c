@@ -77,6 +77,9 @@ static void object_free(void *ctx, void *object, size_t size)
 
 static void note_clean(struct kit *kit, const void *va, size_t size, bool flush)
 {
+	/* Of a walker that does not snoop: tables, of which there is no end. */
+	if (!(kit->config.flags & IOG_DEVICE_NONCOHERENT))
+		return;
 	assert_true(kit->nr_cleans < KIT_CLEANS);
 	kit->cleans[kit->nr_cleans++] = (struct kit_clean){ (uint64_t)(uintptr_t)va - kit->platform.direct_map_offset, size, flush };
 }
@@ -117,7 +120,7 @@ static void platform_create(struct kit *kit)
 		.relax = relax,
 		.lanes_barrier = posix->lanes_barrier ? lanes_barrier : NULL,
 	};
-	if (kit->config.flags & IOG_DEVICE_NONCOHERENT) {
+	if (kit->config.flags & IOG_DEVICE_NONCOHERENT || kit->config.pgtable_flags & IOG_PGTABLE_NONCOHERENT) {
 		kit->platform.cache_clean = cache_clean;
 		kit->platform.cache_flush = cache_flush;
 	}
@@ -203,16 +206,22 @@ static void unit_create(struct kit *kit)
 
 void kit_create(struct kit *kit, const struct kit_config *config)
 {
-	const struct iog_tablemem_config tables = { .lanes = config->lanes };
+	const struct iog_pgtable_ops *ops = config->format ? config->format : &iog_vtdss_counted;
+	struct iog_tablemem_config tables = { .lanes = config->lanes };
+	struct iog_format format;
 	struct iog_memory memory;
 	struct iog_domain_config domain = { 0 };
 
 	memset(kit, 0, sizeof(*kit));
 	kit->config = *config;
-	if (getenv("IOG_TEST_VERBOSE"))
-		print_message("%s\n", config->way ? config->way->name : "no way");
 	platform_create(kit);
 	unit_create(kit);
+	iog_format_describe(ops, &format);
+	if (getenv("IOG_TEST_VERBOSE"))
+		print_message("%s, %s\n", config->way ? config->way->name : "no way", format.name);
+	kit->page = format.table_size;
+	kit->read_implied = strcmp(format.name, "vtdss") && strcmp(format.name, "amdv1") && strncmp(format.name, "arm_s2", 6);
+	tables.table_size = format.table_size;
 	assert_int_equal(iog_tablemem_create(&kit->observed, &tables, &kit->tables), 0);
 
 	kit->buffer = kit->observed.pages_alloc(kit->observed.ctx, KIT_BUFFER_BYTES);
@@ -223,7 +232,8 @@ void kit_create(struct kit *kit, const struct kit_config *config)
 	domain.platform = &kit->observed;
 	domain.type = config->type;
 	domain.lanes = config->lanes;
-	domain.pgtable.ops = config->format ? config->format : &iog_vtdss_counted;
+	domain.pgtable.ops = ops;
+	domain.pgtable.oas = format.oas_max < kit->unit.oas ? format.oas_max : kit->unit.oas;
 	domain.pgtable.tablemem = kit->tables;
 	domain.pgtable.flags = config->pgtable_flags;
 	domain.policy = config->way ? config->way->policy : NULL;
@@ -344,13 +354,12 @@ void kit_refused(struct kit *kit, uint64_t iova, uint64_t size, uint32_t prot)
 
 void kit_check(struct kit *kit, uint64_t iova, const unsigned char *va, uint64_t size, enum iog_dma_dir dir)
 {
-	bool read_implied = kit->config.format == &iog_x86_64_counted;
 	bool deferred = kit->config.way && kit->config.way->mode == IOG_INVAL_DEFERRED;
-	uint64_t first = iova & ~(KIT_PAGE - 1), last = (iova + size - 1) | (KIT_PAGE - 1);
+	uint64_t first = iova & ~(kit->page - 1), last = (iova + size - 1) | (kit->page - 1);
 
 	if (dir & IOG_DMA_TO_DEVICE)
 		kit_reads(kit, iova, va, size);
-	else if (!read_implied)
+	else if (!kit->read_implied)
 		kit_refused(kit, iova, size, KIT_R);
 	if (dir & IOG_DMA_FROM_DEVICE)
 		kit_writes(kit, iova, va, size);
@@ -374,22 +383,22 @@ void kit_note_map(struct kit *kit, iog_lane_t lane, uint64_t iova, uint64_t size
 	uint64_t last = iova + (size - 1);
 	struct iog_leaf leaf;
 
-	for (iova &= ~(KIT_PAGE - 1); iova <= last; iova += KIT_PAGE) {
+	for (iova &= ~(kit->page - 1); iova <= last; iova += kit->page) {
 		if (!iog_pgtable_lookup(iog_domain_pgtable(kit->domain), lane, iova, &leaf))
-			iog_sim_note_map(domain, iova, leaf.paddr, KIT_PAGE, leaf.prot);
+			iog_sim_note_map(domain, iova, leaf.paddr, kit->page, leaf.prot);
 	}
 }
 
 void kit_note_unmap(struct kit *kit, uint64_t iova, uint64_t size)
 {
-	uint64_t first = iova & ~(KIT_PAGE - 1), last = (iova + size - 1) | (KIT_PAGE - 1);
+	uint64_t first = iova & ~(kit->page - 1), last = (iova + size - 1) | (kit->page - 1);
 
 	iog_sim_note_unmap(iog_sim_device_domain(kit->sim, 0), first, last - first + 1);
 }
 
 uint64_t kit_map(struct kit *kit, iog_lane_t lane, uint64_t offset, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
 {
-	uint64_t paddr = kit_paddr(kit, offset), mask = KIT_PAGE - 1;
+	uint64_t paddr = kit_paddr(kit, offset), mask = kit->page - 1;
 	iog_iova_t iova = 0;
 
 	assert_int_equal(iog_dma_map(kit->device, lane, paddr, size, dir, attrs, &iova), 0);
@@ -398,7 +407,7 @@ uint64_t kit_map(struct kit *kit, iog_lane_t lane, uint64_t offset, uint64_t siz
 		kit_note_map(kit, lane, iova, size);
 	else
 		iog_sim_note_map(iog_sim_device_domain(kit->sim, 0), iova & ~mask, paddr & ~mask, ((paddr & mask) + size + mask) & ~mask,
-				 kit->config.format == &iog_x86_64_counted ? (uint32_t)dir | KIT_R : (uint32_t)dir);
+				 kit->read_implied ? (uint32_t)dir | KIT_R : (uint32_t)dir);
 	return iova;
 }
 

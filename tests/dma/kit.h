@@ -83,6 +83,8 @@ struct kit {
 	struct iog_device *devices[KIT_DEVICES];
 	struct iog_device *device; /* device 0 */
 	struct kit_config config;
+	uint64_t page;     /* the format's granule; KIT_PAGE unless a test chooses another format */
+	bool read_implied; /* whatever may be written to may be read */
 
 	unsigned char *buffer;
 	uint64_t buffer_paddr;

@@ -46,10 +46,16 @@ static int create_domain(const struct dma_bed_config *config, struct dma_bed *be
 		.deferred_entries = DEFERRED_BATCH,
 		.deferred_ms = DEFERRED_MS,
 	};
+	struct iog_format format;
 	int ret;
 
 	domain.pgtable.ops = iog_format_find(config->format, config->reclaim, 0);
-	tablemem.table_size = (uint32_t)format_granule(config->format);
+	/* In the instrumented core there are not all of them. */
+	if (!domain.pgtable.ops)
+		return -IOG_EOPNOTSUPP;
+	iog_format_describe(domain.pgtable.ops, &format);
+	tablemem.table_size = format.table_size;
+	domain.pgtable.oas = bed->unit->oas && bed->unit->oas < format.oas_max ? bed->unit->oas : format.oas_max;
 	ret = iog_tablemem_create(&bed->platform, &tablemem, &bed->tablemem);
 	if (ret)
 		return ret;
