@@ -85,6 +85,11 @@
 #endif
 
 /*
+ * FMT_USERS_SHIFT, FMT_USERS_BITS: at least two bits of a present leaf that hardware ignores at every level, if there are: software's. Level 0 counts the users of a 1:1 page
+ * there (template/identity.h); without them there are no 1:1 pages.
+ */
+
+/*
  * Groups. A format that has them defines
  *
  *   FMT_GROUP_MIN                    bytes of the smallest group

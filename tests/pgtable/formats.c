@@ -416,6 +416,7 @@ int main(void)
 		{ "roots stay", roots_stay, stays },
 		{ "tracks dirty", tracks_dirty, NULL },
 		{ "protects", protects, NULL },
+		{ "keeps software bits", keeps_software_bits, NULL },
 		{ "splits and merges", splits_and_merges, NULL },
 		{ "refuses without BBM level 2", refuses_without_bbm2, breaks },
 	};

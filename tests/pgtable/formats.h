@@ -47,6 +47,7 @@ void ends(struct bed *bed);
 /* formats_change.c */
 void tracks_dirty(void **state);
 void protects(void **state);
+void keeps_software_bits(void **state);
 void splits_and_merges(void **state);
 void refuses_without_bbm2(void **state);
 

@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include <iogate/host/sim.h>
+
 #include "formats.h"
 
 /* The unit lets a device write through the entry that serves @at. */
@@ -151,6 +153,78 @@ void protects(void **state)
 	assert_int_equal(iog_pgtable_protect(bed->pt, 0, page, RW | IOG_PROT_COHERENT, 0, gather_of(bed), NULL), -IOG_EINVAL);
 	assert_int_equal(iog_pgtable_protect(bed->pt, 0, page / 2, RW, 0, gather_of(bed), NULL), -IOG_EINVAL);
 	assert_int_equal(iog_pgtable_protect(bed->pt, 0, page, RW, 2, gather_of(bed), NULL), -IOG_EINVAL);
+	ends(bed);
+}
+
+/* The first entry of each step of a leaf, at most sixteen of them, has all software bits. */
+static bool all_set(struct bed *bed, uint64_t at, uint64_t size, uint64_t step, bool set)
+{
+	uint64_t bits = hw_software_bits(bed->shape);
+
+	for (uint64_t in = 0; in < size; in += step) {
+		_Atomic uint64_t *slot = hw_leaf_slot(&bed->host, bed->shape, &bed->root, shape_iova(bed->shape, at + in));
+
+		assert_non_null(slot);
+		if (set)
+			*slot |= bits;
+		if ((*slot & bits) != bits)
+			return false;
+	}
+	return true;
+}
+
+/* What software keeps in an entry: no reader minds it, no change of the leaf in place forgets it, and it goes with the leaf. */
+void keeps_software_bits(void **state)
+{
+	static const struct iog_sim_config no_oracle = { .flags = IOG_SIM_NO_ORACLE };
+	const struct shape *shape = *state;
+	struct bed *bed = wide_bed(shape, shape->geometry->breaks ? IOG_PGTABLE_BBM2 : 0);
+	const uint32_t prots[] = { RW, IOG_PROT_READ };
+	struct iog_sim_domain *domain;
+	struct iog_sim *sim;
+
+	assert_int_equal(iog_sim_create(&bed->host.platform, &no_oracle, &sim), 0);
+	assert_int_equal(iog_sim_domain_create(sim, 1, &bed->root, &domain), 0);
+	for (uint64_t size = 0; (size = next_size(shape, size));) {
+		uint64_t at = 2 * size, member = shape_granule(shape), step, seen;
+		struct iog_leaf leaf;
+
+		if (at > shape_last(shape) / 4)
+			break;
+		while (member << shape->geometry->level_bits <= size)
+			member <<= shape->geometry->level_bits;
+		step = size / member > 16 ? size / 16 : member;
+
+		map_one(bed, at, 0, size, RW);
+		assert_true(all_set(bed, at, size, step, true));
+		assert_int_equal(iog_pgtable_track_dirty(bed->pt, true, gather_of(bed)), 0);
+		assert_int_equal(iog_pgtable_track_dirty(bed->pt, false, gather_of(bed)), 0);
+		for (uint32_t i = 0; i < 2; i++) {
+			assert_int_equal(iog_pgtable_protect(bed->pt, shape_iova(shape, at), size, prots[i], 0, gather_of(bed), NULL), 0);
+			assert_true(all_set(bed, at, size, step, false));
+			assert_int_equal(iog_pgtable_lookup(bed->pt, 1, shape_iova(shape, at + size - 1), &leaf), 0);
+			assert_int_equal(leaf.paddr, size - 1);
+			assert_int_equal(leaf.page_size, size);
+			assert_int_equal(leaf.prot, shape_prot(shape, prots[i]));
+			iog_sim_inval_domain(domain);
+			assert_int_equal(iog_sim_inval_wait(sim), 0);
+			assert_int_equal(iog_sim_translate(domain, shape_iova(shape, at + size - 1), IOG_PROT_READ, &seen), 0);
+			assert_int_equal(seen, size - 1);
+			assert_int_equal(iog_sim_translate(domain, shape_iova(shape, at), IOG_PROT_WRITE, &seen), i ? -IOG_EFAULT : 0);
+		}
+		if (size > member) {
+			/* Members of a group keep theirs when it is no longer one. */
+			assert_int_equal(iog_pgtable_split(bed->pt, shape_iova(shape, at), size, member, 0, gather_of(bed)), 0);
+			assert_true(all_set(bed, at, size, step, false));
+		}
+		unmap_one(bed, at, size);
+		map_one(bed, at, 0, size, RW);
+		is_mapped(bed, at, 0, size, RW);
+		unmap_one(bed, at, size);
+		assert_int_equal(iog_gather_flush(gather_of(bed)), 0);
+	}
+	iog_sim_domain_destroy(domain);
+	iog_sim_destroy(sim);
 	ends(bed);
 }
 

@@ -113,8 +113,9 @@ void hw_scan_free(struct hw_scan *scan)
 	memset(scan, 0, sizeof(*scan));
 }
 
+/* @ignored: bits of a leaf that may be there. */
 static _Atomic uint64_t *walk(const struct host *host, const struct shape *shape, const struct iog_pgtable_root *root, bool shadow, uint64_t iova,
-			      struct hw_entry *d)
+			      uint64_t ignored, struct hw_entry *d)
 {
 	uint64_t table = root->paddr, offset = iova & (UINT64_MAX >> (64 - root->ias));
 
@@ -125,6 +126,8 @@ static _Atomic uint64_t *walk(const struct host *host, const struct shape *shape
 		uint64_t entry = atomic_load_explicit(&entries[index], memory_order_relaxed);
 
 		*d = hw_decode(shape, entry, level, index);
+		if (d->leaf && ignored)
+			*d = hw_decode(shape, entry & ~ignored, level, index);
 		if (!d->present || d->malformed)
 			return NULL;
 		if (d->leaf)
@@ -137,7 +140,7 @@ _Atomic uint64_t *hw_leaf_slot(const struct host *host, const struct shape *shap
 {
 	struct hw_entry d;
 
-	return walk(host, shape, root, false, iova, &d);
+	return walk(host, shape, root, false, iova, hw_software_bits(shape), &d);
 }
 
 bool hw_translate(const struct host *host, const struct shape *shape, const struct iog_pgtable_root *root, bool shadow, uint64_t iova,
@@ -146,7 +149,7 @@ bool hw_translate(const struct host *host, const struct shape *shape, const stru
 	uint64_t size;
 	struct hw_entry d;
 
-	if (!walk(host, shape, root, shadow, iova, &d))
+	if (!walk(host, shape, root, shadow, iova, 0, &d))
 		return false;
 	size = UINT64_C(1) << d.shift;
 	*leaf = (struct hw_leaf){ iova, d.paddr + iova % size, size, d.allows };

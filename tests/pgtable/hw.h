@@ -133,6 +133,9 @@ struct hw_entry {
 
 struct hw_entry hw_decode(const struct shape *shape, uint64_t entry, uint32_t level, uint32_t index);
 
+/* Bits of a leaf that hardware ignores and the library may use, by the specifications. */
+uint64_t hw_software_bits(const struct shape *shape);
+
 /* Everything that is there. */
 struct hw_scan {
 	uint64_t tables[IOG_LEVELS_MAX];     /* linked, by level, the root included */

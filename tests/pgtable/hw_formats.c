@@ -329,6 +329,19 @@ struct hw_entry hw_decode(const struct shape *shape, uint64_t entry, uint32_t le
 	return d;
 }
 
+uint64_t hw_software_bits(const struct shape *shape)
+{
+	if (!strcmp(shape->format, "vtdss"))
+		return BITS(61, 52); /* VT-d 9.8 */
+	if (!strcmp(shape->format, "x86_64"))
+		return BITS(58, 52); /* VT-d 9.7 */
+	if (!strcmp(shape->format, "amdv1"))
+		return BITS(4, 1); /* AMD IOMMU 2.2.3 */
+	if (!strncmp(shape->format, "riscv", 5))
+		return BITS(9, 8); /* RSW */
+	return BITS(58, 55); /* Arm ARM D8.3.2 */
+}
+
 uint64_t hw_written(const struct shape *shape, uint64_t entry)
 {
 	if (!strcmp(shape->format, "vtdss"))

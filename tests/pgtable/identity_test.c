@@ -93,21 +93,6 @@ static uint64_t paddr_of(uint32_t page)
 	return region[page / REGION_PAGES] + page % REGION_PAGES * granule;
 }
 
-/* Bits of a leaf that hardware ignores and users are counted in, by the specifications. */
-static uint64_t counting_bits(const struct shape *shape)
-{
-	switch (shape->format[0]) {
-	case 'v':
-		return UINT64_C(0x3ff) << 52; /* VT-d 9.8 */
-	case 'x':
-		return UINT64_C(0x7f) << 52; /* VT-d 9.7 */
-	case 'r':
-		return UINT64_C(3) << 8; /* RSW */
-	default:
-		return shape->format[1] == 'm' ? UINT64_C(0xf) << 1 : UINT64_C(0xf) << 55; /* AMD IOMMU 2.2.3; Arm ARM D8.3.2 */
-	}
-}
-
 static uint32_t lowest(uint64_t bits)
 {
 	uint32_t n = 0;
@@ -156,7 +141,7 @@ static uint64_t raw_entry(const struct trial *t, uint64_t iova, bool shadow)
 static uint32_t hardware(const struct trial *t, uint64_t entry, uint64_t paddr)
 {
 	uint32_t index = (uint32_t)(paddr >> shape_shift(t->shape, 0)) & ((1u << t->shape->geometry->level_bits) - 1);
-	struct hw_entry decoded = hw_decode(t->shape, entry & ~counting_bits(t->shape), 0, index);
+	struct hw_entry decoded = hw_decode(t->shape, entry & ~hw_software_bits(t->shape), 0, index);
 
 	if (!decoded.present)
 		return 0;
@@ -553,7 +538,7 @@ static void saturation(void **state)
 			continue;
 		trial_begin(&t, &shapes[s], &options, seed);
 		pt = t.bed->pt;
-		assert_int_equal(t.users_max, counting_bits(&shapes[s]) >> lowest(counting_bits(&shapes[s])));
+		assert_int_equal(t.users_max, hw_software_bits(&shapes[s]) >> lowest(hw_software_bits(&shapes[s])));
 		for (uint32_t i = 0; i < t.users_max; i++)
 			assert_int_equal(iog_pgtable_identity_map(pt, high, granule, RW, 1, &t.gather[i % 2][0], &stale), 0);
 		assert_int_equal(iog_pgtable_identity_map(pt, high, granule, RW, 1, &t.gather[0][0], &stale), -IOG_EEXIST);
