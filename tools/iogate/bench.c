@@ -103,8 +103,6 @@ static int parse(int argc, char **argv, struct request *request)
 	int ret;
 
 	ret = options_parse(argc, argv, &syntax, &request->common, request);
-	if (!ret)
-		ret = options_need_4k(&request->common);
 	if (ret)
 		return ret;
 	request->options.format = request->common.format;

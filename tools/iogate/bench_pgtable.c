@@ -4,6 +4,8 @@
  * of the clock, which are themselves a fraction of a percent of a batch.
  *
  * "Tables present" means that a neighbour in the same table stays mapped, so that the table is never empty.
+ *
+ * Cases are named for pages of 4 KiB. A format whose smallest page is larger has as many pages, and so as many entries written; only the sizes are larger.
  */
 #include "bench.h"
 
@@ -19,17 +21,17 @@
 #include "size.h"
 
 #define PROT (IOG_PROT_READ | IOG_PROT_WRITE)
-#define BASE SIZE_1G
-#define PADDR (UINT64_C(64) << 30)
 
 /* Pages handled one by one in a batch, and pages in one call for many. */
 #define PAGES UINT64_C(256)
 /* Runs of 256 pages in a batch, each in a table of its own. They lie at the low and the high end of their tables by turns, to spread over the cache's sets. */
 #define RUNS UINT64_C(8)
+/* Of the pages of a table, the first 512: what the smallest have. */
+#define RUN_SPAN UINT64_C(512)
 /* Lookups in a batch at most; divides the pages of every case that has more. */
 #define LOOKUPS 4096
 #define LEAVES_1G (SIZE_1G / SIZE_4K)
-#define STRESS_SPACE (UINT64_C(64) << 30)
+#define STRESS_TABLES UINT64_C(32768)
 
 /* What a case varies; which of it means something depends on the case. */
 struct variant {
@@ -50,6 +52,9 @@ struct pgtable_state {
 	struct engine engine;
 	struct iog_pgtable *pgtable;
 	struct iog_gather *gather;
+	uint64_t page;            /* bytes of the smallest leaf */
+	uint64_t table;           /* bytes that a leaf table spans */
+	uint64_t base, paddr;     /* where mappings begin, and to where they lead: aligned to anything that is mapped in one call */
 	uint32_t *order;          /* lookup: page numbers, shuffled */
 	uint64_t position;        /* in @order */
 	_Atomic uint64_t *stores; /* baselines that only store */
@@ -65,7 +70,7 @@ static inline const struct variant *variant_of(const struct pgtable_state *state
 	return state->bench.bench_case->variant;
 }
 
-static int prepare_tables(struct pgtable_state *state, uint64_t page_sizes, struct problem *problem)
+static int prepare_tables(struct pgtable_state *state, bool pages_only, struct problem *problem)
 {
 	const struct variant *variant = variant_of(state);
 	struct engine_config config = {
@@ -73,11 +78,15 @@ static int prepare_tables(struct pgtable_state *state, uint64_t page_sizes, stru
 		.reclaim = variant->reclaim,
 		.flags = variant->flags,
 		.cache_clean = variant->flags & IOG_PGTABLE_NONCOHERENT,
-		.page_sizes = page_sizes,
+		.page_sizes = pages_only ? format_granule(state->bench.format) : 0,
 		.lanes = variant->alone ? 1 : 2,
 	};
 	int ret = engine_create(&config, &state->engine, problem);
 
+	state->page = format_granule(state->bench.format);
+	state->table = state->page * (state->page / sizeof(uint64_t));
+	state->base = LEAVES_1G * state->page;
+	state->paddr = 4 * state->base;
 	if (!ret) {
 		state->pgtable = state->engine.pgtable;
 		state->gather = &state->engine.lanes[0].gather;
@@ -87,7 +96,7 @@ static int prepare_tables(struct pgtable_state *state, uint64_t page_sizes, stru
 
 static int keep_mapped(struct pgtable_state *state, uint64_t iova, struct problem *problem)
 {
-	int ret = iog_pgtable_map_pages(state->pgtable, iova, PADDR, SIZE_4K, 1, PROT, state->gather, NULL);
+	int ret = iog_pgtable_map_pages(state->pgtable, iova, state->paddr, state->page, 1, PROT, state->gather, NULL);
 
 	if (ret)
 		problem_set(problem, "a page could not be mapped: %s", iog_strerror(ret));
@@ -99,9 +108,9 @@ static int keep_mapped(struct pgtable_state *state, uint64_t iova, struct proble
 static int prepare_page(struct bench_state *bench, struct problem *problem)
 {
 	struct pgtable_state *state = state_of(bench);
-	int ret = prepare_tables(state, 0, problem);
+	int ret = prepare_tables(state, false, problem);
 
-	return ret ? ret : keep_mapped(state, BASE, problem);
+	return ret ? ret : keep_mapped(state, state->base, problem);
 }
 
 static int run_page(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
@@ -114,34 +123,34 @@ static int run_page(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 
 	begin = clock_ns();
 	for (uint64_t i = 1; i <= PAGES; i++)
-		ret |= iog_pgtable_map_pages(pgtable, BASE + i * SIZE_4K, PADDR + i * SIZE_4K, SIZE_4K, 1, PROT, gather, NULL);
+		ret |= iog_pgtable_map_pages(pgtable, state->base + i * state->page, state->paddr + i * state->page, state->page, 1, PROT, gather, NULL);
 	middle = clock_ns();
 	for (uint64_t i = 1; i <= PAGES; i++) {
-		ret |= iog_pgtable_unmap_pages(pgtable, BASE + i * SIZE_4K, SIZE_4K, 1, gather, &unmapped);
+		ret |= iog_pgtable_unmap_pages(pgtable, state->base + i * state->page, state->page, 1, gather, &unmapped);
 		total += unmapped;
 	}
 	end = clock_ns();
 	*ns += variant_of(state)->unmap ? end - middle : middle - begin;
 	*calls += PAGES;
-	if (ret || total != PAGES * SIZE_4K)
+	if (ret || total != PAGES * state->page)
 		return -IOG_EIO;
 	return iog_gather_flush(gather);
 }
 
 /* 256 pages. */
 
-static uint64_t run_address(uint64_t run)
+static uint64_t run_address(const struct pgtable_state *state, uint64_t run)
 {
-	return BASE + run * SIZE_2M + (run % 2 ? 255 : 1) * SIZE_4K;
+	return state->base + run * state->table + (run % 2 ? RUN_SPAN - 1 - PAGES : 1) * state->page;
 }
 
 static int prepare_run(struct bench_state *bench, struct problem *problem)
 {
 	struct pgtable_state *state = state_of(bench);
-	int ret = prepare_tables(state, 0, problem);
+	int ret = prepare_tables(state, false, problem);
 
 	for (uint64_t run = 0; run < RUNS && !ret; run++)
-		ret = keep_mapped(state, BASE + run * SIZE_2M + 511 * SIZE_4K, problem);
+		ret = keep_mapped(state, state->base + run * state->table + (RUN_SPAN - 1) * state->page, problem);
 	return ret;
 }
 
@@ -151,12 +160,12 @@ static int map_run(struct pgtable_state *state, uint64_t iova)
 
 	switch (variant_of(state)->call) {
 	case BY_PAGES:
-		return iog_pgtable_map_pages(state->pgtable, iova, PADDR, SIZE_4K, PAGES, PROT, state->gather, NULL);
+		return iog_pgtable_map_pages(state->pgtable, iova, state->paddr, state->page, PAGES, PROT, state->gather, NULL);
 	case BY_RANGE:
-		return iog_pgtable_map(state->pgtable, iova, PADDR, PAGES * SIZE_4K, PROT, state->gather);
+		return iog_pgtable_map(state->pgtable, iova, state->paddr, PAGES * state->page, PROT, state->gather);
 	case BY_PAGE:
 		for (uint64_t i = 0; i < PAGES; i++)
-			ret |= iog_pgtable_map_pages(state->pgtable, iova + i * SIZE_4K, PADDR + i * SIZE_4K, SIZE_4K, 1, PROT, state->gather, NULL);
+			ret |= iog_pgtable_map_pages(state->pgtable, iova + i * state->page, state->paddr + i * state->page, state->page, 1, PROT, state->gather, NULL);
 		break;
 	}
 	return ret;
@@ -170,12 +179,12 @@ static int unmap_run(struct pgtable_state *state, uint64_t iova, uint64_t *unmap
 	*unmapped = 0;
 	switch (variant_of(state)->call) {
 	case BY_PAGES:
-		return iog_pgtable_unmap_pages(state->pgtable, iova, SIZE_4K, PAGES, state->gather, unmapped);
+		return iog_pgtable_unmap_pages(state->pgtable, iova, state->page, PAGES, state->gather, unmapped);
 	case BY_RANGE:
-		return iog_pgtable_unmap(state->pgtable, iova, PAGES * SIZE_4K, state->gather, unmapped);
+		return iog_pgtable_unmap(state->pgtable, iova, PAGES * state->page, state->gather, unmapped);
 	case BY_PAGE:
 		for (uint64_t i = 0; i < PAGES; i++) {
-			ret |= iog_pgtable_unmap_pages(state->pgtable, iova + i * SIZE_4K, SIZE_4K, 1, state->gather, &one);
+			ret |= iog_pgtable_unmap_pages(state->pgtable, iova + i * state->page, state->page, 1, state->gather, &one);
 			*unmapped += one;
 		}
 		break;
@@ -191,16 +200,16 @@ static int run_run(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 
 	begin = clock_ns();
 	for (uint64_t run = 0; run < RUNS; run++)
-		ret |= map_run(state, run_address(run));
+		ret |= map_run(state, run_address(state, run));
 	middle = clock_ns();
 	for (uint64_t run = 0; run < RUNS; run++) {
-		ret |= unmap_run(state, run_address(run), &unmapped);
+		ret |= unmap_run(state, run_address(state, run), &unmapped);
 		total += unmapped;
 	}
 	end = clock_ns();
 	*ns += variant_of(state)->unmap ? end - middle : middle - begin;
 	*calls += RUNS;
-	if (ret || total != RUNS * PAGES * SIZE_4K)
+	if (ret || total != RUNS * PAGES * state->page)
 		return -IOG_EIO;
 	return iog_gather_flush(state->gather);
 }
@@ -210,15 +219,15 @@ static int run_run(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 static int prepare_1g(struct bench_state *bench, struct problem *problem)
 {
 	struct pgtable_state *state = state_of(bench);
-	return prepare_tables(state, SIZE_4K, problem);
+	return prepare_tables(state, true, problem);
 }
 
 static int unmap_1g(struct pgtable_state *state)
 {
 	uint64_t unmapped;
-	int ret = iog_pgtable_unmap(state->pgtable, BASE, SIZE_1G, state->gather, &unmapped);
+	int ret = iog_pgtable_unmap(state->pgtable, state->base, state->base, state->gather, &unmapped);
 
-	return ret ? ret : unmapped == SIZE_1G ? 0 : -IOG_EIO;
+	return ret ? ret : unmapped == state->base ? 0 : -IOG_EIO;
 }
 
 static int run_1g(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
@@ -228,7 +237,7 @@ static int run_1g(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 	int ret;
 
 	begin = clock_ns();
-	ret = iog_pgtable_map(state->pgtable, BASE, PADDR, SIZE_1G, PROT, state->gather);
+	ret = iog_pgtable_map(state->pgtable, state->base, state->paddr, state->base, PROT, state->gather);
 	middle = clock_ns();
 	if (!ret)
 		ret = unmap_1g(state);
@@ -244,13 +253,13 @@ static int run_cycle(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 	uint64_t begin = clock_ns();
 	int ret;
 
-	ret = iog_pgtable_map(state->pgtable, BASE, PADDR, SIZE_1G, PROT, state->gather);
+	ret = iog_pgtable_map(state->pgtable, state->base, state->paddr, state->base, PROT, state->gather);
 	if (!ret)
 		ret = unmap_1g(state);
 	if (!ret)
 		ret = iog_gather_flush(state->gather);
 	if (!ret)
-		ret = iog_pgtable_map(state->pgtable, BASE, PADDR, SIZE_1G, PROT, state->gather);
+		ret = iog_pgtable_map(state->pgtable, state->base, state->paddr, state->base, PROT, state->gather);
 	*ns += clock_ns() - begin;
 	*calls += 1;
 	if (!ret)
@@ -268,9 +277,9 @@ static int prepare_lookup(struct bench_state *bench, struct problem *problem)
 	uint32_t other, page;
 	int ret;
 
-	ret = prepare_tables(state, SIZE_4K, problem);
+	ret = prepare_tables(state, true, problem);
 	if (!ret)
-		ret = iog_pgtable_map(state->pgtable, BASE, PADDR, pages * SIZE_4K, PROT, state->gather);
+		ret = iog_pgtable_map(state->pgtable, state->base, state->paddr, pages * state->page, PROT, state->gather);
 	if (ret)
 		return ret;
 	state->order = memory_new(pages, sizeof(*state->order));
@@ -294,14 +303,14 @@ static int run_lookup(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 
 	begin = clock_ns();
 	for (uint64_t i = 0; i < count; i++) {
-		ret |= iog_pgtable_lookup(state->pgtable, 0, BASE + order[i] * SIZE_4K, &leaf);
-		sum += leaf.paddr - PADDR;
+		ret |= iog_pgtable_lookup(state->pgtable, 0, state->base + order[i] * state->page, &leaf);
+		sum += leaf.paddr - state->paddr;
 	}
 	end = clock_ns();
 	*ns += end - begin;
 	*calls += count;
 	for (uint64_t i = 0; i < count; i++)
-		sum -= order[i] * SIZE_4K;
+		sum -= order[i] * state->page;
 	state->position += count;
 	if (state->position == pages)
 		state->position = 0;
@@ -312,18 +321,18 @@ static int run_lookup(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 
 static int sweep(struct pgtable_state *state, uint64_t *ns, uint64_t *calls)
 {
-	uint64_t pairs = STRESS_SPACE / SIZE_2M, begin = clock_ns(), unmapped, total = 0;
+	uint64_t pairs = STRESS_TABLES, begin = clock_ns(), unmapped, total = 0;
 	int ret = 0;
 
 	for (uint64_t i = 0; i < pairs; i++) {
-		ret |= iog_pgtable_map_pages(state->pgtable, i * SIZE_2M, PADDR, SIZE_4K, 1, PROT, state->gather, NULL);
-		ret |= iog_pgtable_unmap_pages(state->pgtable, i * SIZE_2M, SIZE_4K, 1, state->gather, &unmapped);
+		ret |= iog_pgtable_map_pages(state->pgtable, i * state->table, state->paddr, state->page, 1, PROT, state->gather, NULL);
+		ret |= iog_pgtable_unmap_pages(state->pgtable, i * state->table, state->page, 1, state->gather, &unmapped);
 		ret |= iog_gather_flush(state->gather);
 		total += unmapped;
 	}
 	*ns += clock_ns() - begin;
 	*calls += pairs;
-	return ret || total != pairs * SIZE_4K ? -IOG_EIO : 0;
+	return ret || total != pairs * state->page ? -IOG_EIO : 0;
 }
 
 /* A first sweep each time, on page tables of its own: the memory that it takes is what this is about. */
@@ -331,7 +340,7 @@ static int run_first_sweep(struct bench_state *bench, uint64_t *ns, uint64_t *ca
 {
 	struct pgtable_state *state = state_of(bench);
 	struct problem problem;
-	int ret = prepare_tables(state, 0, &problem);
+	int ret = prepare_tables(state, false, &problem);
 
 	if (ret)
 		return ret;
@@ -348,7 +357,7 @@ static int run_sweep(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 static int prepare_sweep(struct bench_state *bench, struct problem *problem)
 {
 	struct pgtable_state *state = state_of(bench);
-	return prepare_tables(state, 0, problem);
+	return prepare_tables(state, false, problem);
 }
 
 /* Baselines that are no page tables. */
@@ -371,7 +380,7 @@ static int run_stores(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 		_Atomic uint64_t *at = state->stores + run * 512 + (run % 2 ? 255 : 1);
 
 		for (uint64_t i = 0; i < PAGES; i++)
-			atomic_store_explicit(&at[i], (PADDR + i * SIZE_4K) | PROT, memory_order_relaxed);
+			atomic_store_explicit(&at[i], (SIZE_1G + i * SIZE_4K) | PROT, memory_order_relaxed);
 	}
 	*ns += clock_ns() - begin;
 	*calls += RUNS;
@@ -473,7 +482,7 @@ static const struct bench_case cases[] = {
 	  .variant = VARIANT(.flags = NONCOHERENT, .unmap = true) },
 	{ "clean_1", "store 64 bits and clean their cache line", .run = run_clean, .prepare = prepare_clean, .variant = VARIANT(0) },
 
-	{ "stress_2m", "map, unmap and flush a page each 2 MiB of 64 GiB, one lane as the command has", "stress_2m_none", .run = run_first_sweep,
+	{ "stress_2m", "map, unmap and flush a page each 2 MiB of 64 GiB (in each of 32768 leaf tables), one lane as the command has", "stress_2m_none", .run = run_first_sweep,
 	  .variant = VARIANT(.alone = true) },
 	{ "stress_2m_lanes", "the same with a second lane, idle", "stress_2m_none", .run = run_first_sweep, .variant = VARIANT(0) },
 	{ "stress_2m_rwlock", "the same with the reader-writer lock", "stress_2m_none", .run = run_first_sweep,

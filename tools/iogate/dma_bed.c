@@ -50,10 +50,12 @@ static int create_domain(const struct dma_bed_config *config, struct dma_bed *be
 	int ret;
 
 	domain.pgtable.ops = iog_format_find(config->format, config->reclaim, 0);
-	/* In the instrumented core there are not all of them. */
+	/* In the instrumented core there are not all of them; and whoever makes a bed maps pages of 4 KiB. */
 	if (!domain.pgtable.ops)
 		return -IOG_EOPNOTSUPP;
 	iog_format_describe(domain.pgtable.ops, &format);
+	if (format.table_size > SIZE_4K)
+		return -IOG_EOPNOTSUPP;
 	tablemem.table_size = format.table_size;
 	domain.pgtable.oas = bed->unit->oas && bed->unit->oas < format.oas_max ? bed->unit->oas : format.oas_max;
 	ret = iog_tablemem_create(&bed->platform, &tablemem, &bed->tablemem);
@@ -101,6 +103,8 @@ int dma_bed_create(const struct dma_bed_config *config, struct dma_bed *bed, str
 		return 0;
 	if (ret == -IOG_ENOMEM && config->memory_limit)
 		problem_set(problem, "--memory-limit %s is too little for an empty domain", size_exact(text, config->memory_limit));
+	else if (ret == -IOG_EOPNOTSUPP)
+		problem_set(problem, "not with the format %s here", config->format);
 	else
 		problem_set(problem, "no %s with %s: %s", what, config->policy, iog_strerror(ret));
 	dma_bed_destroy(bed);
