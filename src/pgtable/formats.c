@@ -51,5 +51,5 @@ const struct iog_pgtable_ops *iog_format_find(const char *name, enum iog_reclaim
 
 const char *iog_format_name(uint32_t index)
 {
-	return index < sizeof(all) / sizeof(all[0]) / VARIANTS ? all[index * VARIANTS]->format : NULL;
+	return index < sizeof(all) / sizeof(all[0]) / VARIANTS ? all[(size_t)index * VARIANTS]->format : NULL;
 }

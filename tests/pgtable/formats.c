@@ -62,7 +62,7 @@ void is_mapped(struct bed *bed, uint64_t at, uint64_t paddr, uint64_t size, uint
 	struct iog_leaf leaf;
 	struct hw_leaf seen;
 
-	assert_int_equal(iog_pgtable_lookup(bed->pt, 1, iova, &leaf), 0);
+	assert_int_equal(iog_pgtable_lookup(bed->pt, 0, iova, &leaf), 0);
 	assert_int_equal(leaf.paddr, paddr);
 	assert_int_equal(leaf.page_size, size);
 	assert_int_equal(leaf.prot, shape_prot(bed->shape, prot));
@@ -78,7 +78,7 @@ void is_not_mapped(struct bed *bed, uint64_t at)
 	struct iog_leaf leaf;
 	struct hw_leaf seen;
 
-	assert_int_equal(iog_pgtable_lookup(bed->pt, 1, iova, &leaf), -IOG_ENOENT);
+	assert_int_equal(iog_pgtable_lookup(bed->pt, 0, iova, &leaf), -IOG_ENOENT);
 	assert_false(hw_translate(&bed->host, bed->shape, &bed->root, bed->options.flags & IOG_PGTABLE_NONCOHERENT, iova, &seen));
 }
 

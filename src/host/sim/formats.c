@@ -190,7 +190,7 @@ static struct walk_entry decode_arm(const struct walk_format *format, uint64_t e
 }
 
 #define ARM(name, granule, root_bits, levels, oas, implied, stage2, lpa2) \
-	{ name, granule, granule - 3, root_bits, 2, levels, oas, implied, decode_arm, stage2, lpa2 }
+	{ name, granule, (granule) - 3, root_bits, 2, levels, oas, implied, decode_arm, stage2, lpa2 }
 
 static const struct walk_format formats[] = {
 	{ "vtdss", 12, 9, 0, 3, 5, 52, 0, decode_vtdss, false, false },
