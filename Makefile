@@ -34,8 +34,8 @@ stress: all
 
 check:
 	@scripts/setup check
-	@test -e $(BUILD)/build.ninja || $(setup) -Dtests=enabled
-	@meson configure $(BUILD) -Dtests=enabled -Dtools=enabled
+	@test -e $(BUILD)/build.ninja || $(setup) -Dtests=enabled -Dquick_tests=true
+	@meson configure $(BUILD) -Dtests=enabled -Dtools=enabled -Dquick_tests=true
 	@scripts/check $(BUILD) --no-suite model-large --no-suite mutants --no-suite traces-all
 
 bench: all
