@@ -80,7 +80,7 @@ MUTATIONS = [
          "if (word_state(word) != WORD_LIVE) return false;"),
     ]),
     ("live-before-linked", "a revived table is LIVE before its parent's entry is present", [
-        (MAP, "if (V_LOCKED) word_leave_busy(table, live); PT(entry_store)(slot", "word_leave_busy(table, live); PT(entry_store)(slot"),
+        (MAP, "if (V_LOCKED) word_leave_busy(table, live); /* Release:", "word_leave_busy(table, live); /* Release:"),
         (MAP, "if (!V_LOCKED) word_leave_busy(table, live);", ""),
     ]),
     ("uncount-busy", "a child is uncounted while its parent is BUSY", [
