@@ -84,12 +84,12 @@ static void find_previous(struct making *making)
 /* Whether the parts of one unmap are whole maps, and each was the next map of its CPU after the one below it. */
 static bool is_list(const struct making *making, uint32_t first, uint32_t count)
 {
-	const struct part *parts = &making->parts[first];
+	for (uint32_t i = first; i < first + count; i++) {
+		const struct part *part = &making->parts[i];
 
-	for (uint32_t i = 0; i < count; i++) {
-		if (making->times[parts[i].map] != 1)
+		if (making->times[part->map] != 1)
 			return false;
-		if (i && making->previous[parts[i].map] != parts[i - 1].map)
+		if (i > first && making->previous[part->map] != part[-1].map)
 			return false;
 	}
 	return count > 1;
