@@ -31,7 +31,7 @@ MUTATIONS = [
         (MAP, "atomic_store_explicit(slot, entry, memory_order_release); pt_clean", "pt_clean"),
         (MAP, "word_leave_busy(parent, word + 1);", "word_leave_busy(parent, word + !PT(is_tombstone)(empty));"),
         (RECLAIM, "PT(entry_store)(slot, 0);",
-         "uint64_t replaced = PT(tombstone)(pt, table); bool mine = atomic_compare_exchange_strong(slot, &replaced, 0);"),
+         "uint64_t replaced = PT(pa)(pt, table) | PT_TOMBSTONE; bool mine = atomic_compare_exchange_strong(slot, &replaced, 0);"),
         (RECLAIM, "children++;", "children += mine;"),
         (RECLAIM, "if (parent) PT(put)(pt, parent, lane, parent->level, children); if (V_LOCKED)",
          "if (parent && children) PT(put)(pt, parent, lane, parent->level, children); if (V_LOCKED)"),
@@ -39,7 +39,7 @@ MUTATIONS = [
          "if (parent && children) PT(put)(pt, parent, lane, parent->level, children); parent = up;"),
     ]),
     ("identity", "any table passes for the one that is looked for", [
-        (ENTRIES, "if (PT(is_root)(pt, table, level)) return true; return atomic_load_explicit(&table->owner",
+        (ENTRIES, "if (level && level == pt->top) return true; return atomic_load_explicit(&table->owner",
          "(void)iova; if (1) return true; return atomic_load_explicit(&table->owner"),
     ]),
     ("flush", "tables are released, and pages reused, without an invalidation", [
@@ -63,8 +63,8 @@ MUTATIONS = [
         (RECLAIM, "if (PT(word_replace)(pt, table, &word, word_with(word, WORD_BUSY, 0))) { PT(unlink)(pt, gather, table, word, 0);",
          "if (PT(word_replace)(pt, table, &word, word_with(word, WORD_BUSY, 0))) {"
          " atomic_store(&table->slot, walked); PT(unlink)(pt, gather, table, word, 0);"),
-        (RECLAIM, "any |= PT(unlink_if_empty)(pt, gather, PT(descriptor)(pt, level - 1, child));",
-         "any |= PT(unlink_if_empty)(pt, gather, PT(descriptor)(pt, level - 1, child), &entries[i]);"),
+        (RECLAIM, "any |= PT(unlink_if_empty)(pt, gather, table_at(FMT_GRANULE_SHIFT, level - 1, (const void *)child));",
+         "any |= PT(unlink_if_empty)(pt, gather, table_at(FMT_GRANULE_SHIFT, level - 1, (const void *)child), &entries[i]);"),
     ]),
     ("unclean", "a table that was dropped with entries in it is revived with them", [
         (MAP, "if (word & WORD_UNCLEAN) {", "if (0) {"),
@@ -80,7 +80,7 @@ MUTATIONS = [
          "if (word_state(word) != WORD_LIVE) return false;"),
     ]),
     ("live-before-linked", "a revived table is LIVE before its parent's entry is present", [
-        (MAP, "if (V_LOCKED) word_leave_busy(table, live); /* Release:", "word_leave_busy(table, live); /* Release:"),
+        (MAP, "if (V_LOCKED) word_leave_busy(table, live); /* Release: the table's", "word_leave_busy(table, live); /* Release: the table's"),
         (MAP, "if (!V_LOCKED) word_leave_busy(table, live);", ""),
     ]),
     ("uncount-busy", "a child is uncounted while its parent is BUSY", [
