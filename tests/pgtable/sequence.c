@@ -46,6 +46,17 @@ static void fit(const struct shape *shape, uint64_t *at, uint64_t *size)
 		*size = middle - *at;
 }
 
+/* Memory ends, too: the largest pages are as large as half of it. */
+static void fit_memory(const struct shape *shape, uint64_t *paddr, uint64_t *size)
+{
+	const uint64_t end = UINT64_C(1) << shape->geometry->oas;
+
+	if (*size > end)
+		*size = end;
+	if (*paddr > end - *size)
+		*paddr = 0;
+}
+
 /* Mostly small pages within a few tables of an edge: collisions are wanted. */
 static uint64_t pick_address(const struct shape *shape, uint64_t align, uint64_t *seed)
 {
@@ -189,6 +200,8 @@ static void generate_op(struct op *op, const struct shape *shape, const struct b
 	if (op->kind == OP_MAP && !large_enough(op, shape, options))
 		op->size = 600 * granule;
 	fit(shape, &op->at, &op->size);
+	if (op->kind == OP_MAP || op->kind == OP_MAP_PAGES)
+		fit_memory(shape, &op->paddr, &op->size);
 	op->count = op->kind == OP_MAP_PAGES || op->kind == OP_UNMAP_PAGES ? op->size / op->pgsize : op->count;
 	if (!op->count) {
 		/* A large page before the middle, cut off. */
