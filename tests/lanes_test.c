@@ -17,6 +17,8 @@
 #include <iogate/error.h>
 #include <iogate/host/lanes.h>
 
+#include "seed.h"
+
 #define LANES 5
 #define THREADS 12
 
@@ -182,13 +184,10 @@ static void exhausted(void **state)
 
 static void hammer(void **state)
 {
-	const char *scale = getenv("IOG_TEST_SCALE");
-	struct owners owners = { .rounds = 300 };
+	struct owners owners = { .rounds = kit_scaled(300) + 1 };
 	pthread_t threads[THREADS];
 
 	(void)state;
-	if (scale)
-		owners.rounds = owners.rounds * strtoull(scale, NULL, 10) / 100 + 2;
 	assert_int_equal(iog_lanes_create(LANES, leave, &owners, &owners.lanes), 0);
 	for (uint32_t n = 0; n < THREADS; n++)
 		assert_int_equal(pthread_create(&threads[n], NULL, many_turns, &owners), 0);

@@ -15,13 +15,14 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include <iogate/error.h>
 #include <iogate/host/posix.h>
+
+#include "seed.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -41,23 +42,6 @@
 #endif
 
 static uint64_t seed;
-
-/* Percent of the usual number of random operations. */
-static int scaled(int operations)
-{
-	const char *scale = getenv("IOG_TEST_SCALE");
-
-	return scale ? (int)((int64_t)operations * atoi(scale) / 100) + 1 : operations;
-}
-
-/* xorshift64*: the same numbers on every machine. */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * UINT64_C(2685821657736338717);
-}
 
 static struct iog_posix *create(uint64_t limit, uint32_t flags)
 {
@@ -350,12 +334,12 @@ static void test_random_against_a_list(void **state)
 	const uint64_t limit = 256 * MIB;
 	struct iog_posix *posix = create(limit, 0);
 	uint64_t random = seed, used = 0, peak = 0;
-	int operations = scaled(20000), operation, i;
+	int operations = (int)kit_scaled(20000), operation, i;
 
 	(void)state;
 	memset(pieces, 0, sizeof(pieces));
 	for (operation = 0; operation < operations; operation++) {
-		struct piece *piece = &pieces[next_random(&random) % PIECES];
+		struct piece *piece = &pieces[kit_random(&random) % PIECES];
 		struct iog_posix_stats stats;
 
 		if (piece->pages) {
@@ -365,7 +349,7 @@ static void test_random_against_a_list(void **state)
 			piece->pages = NULL;
 		} else {
 			/* Small ones often, up to 16 MiB seldom. */
-			uint64_t choice = next_random(&random);
+			uint64_t choice = kit_random(&random);
 
 			piece->size = (size_t)4096 << (choice % 64 ? choice / 64 % 8 : choice / 64 % 13);
 			piece->pages = pages_alloc(posix, piece->size);
@@ -375,7 +359,7 @@ static void test_random_against_a_list(void **state)
 				assert_non_null(piece->pages);
 				assert_int_equal((uintptr_t)piece->pages % piece->size, 0);
 				used += piece->size;
-				piece_stamp(piece, next_random(&random));
+				piece_stamp(piece, kit_random(&random));
 			}
 			if (used > peak)
 				peak = used;
@@ -403,11 +387,11 @@ static void *hammer(void *argument)
 	struct iog_posix *posix = argument;
 	struct piece pieces[PIECES];
 	uint64_t random = seed ^ (uint64_t)(uintptr_t)pieces;
-	int operations = scaled(20000), operation, i;
+	int operations = (int)kit_scaled(20000), operation, i;
 
 	memset(pieces, 0, sizeof(pieces));
 	for (operation = 0; operation < operations; operation++) {
-		struct piece *piece = &pieces[next_random(&random) % PIECES];
+		struct piece *piece = &pieces[kit_random(&random) % PIECES];
 
 		if (piece->pages) {
 			/* Not piece_check(): an assertion of cmocka's must not leave another thread. */
@@ -416,11 +400,11 @@ static void *hammer(void *argument)
 			pages_free(posix, piece->pages, piece->size);
 			piece->pages = NULL;
 		} else {
-			piece->size = (size_t)4096 << (next_random(&random) % 4);
+			piece->size = (size_t)4096 << (kit_random(&random) % 4);
 			piece->pages = pages_alloc(posix, piece->size);
 			if (!piece->pages)
 				return "no memory";
-			piece_stamp(piece, next_random(&random));
+			piece_stamp(piece, kit_random(&random));
 		}
 	}
 	for (i = 0; i < PIECES; i++) {
@@ -691,11 +675,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_frees_are_caught),
 		cmocka_unit_test(test_kernel_refuses),
 	};
-	const char *given = getenv("IOG_SEED");
 
-	seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid();
-	if (!seed)
-		seed = 1;
-	printf("IOG_SEED=%" PRIu64 "\n", seed);
+	seed = kit_seed("posix");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,18 +19,11 @@
 #include <cmocka.h>
 
 #include "core/gate.h"
+#include "seed.h"
 
 #define ROUNDS 2000000
 #define LANES 2
 #define CLOSERS 2
-
-static uint64_t scaled(uint64_t usual)
-{
-	const char *text = getenv("IOG_TEST_SCALE");
-	uint64_t n = text ? usual * strtoull(text, NULL, 10) / 100 : usual;
-
-	return n ? n : 1;
-}
 
 static void lanes_barrier(void *ctx)
 {
@@ -243,7 +236,7 @@ static void *be_lane(void *ctx)
 	struct room *room = &house->rooms[thread->number];
 
 	pthread_barrier_wait(&house->begin);
-	for (uint64_t i = 0; i < scaled(ROUNDS); i++) {
+	for (uint64_t i = 0; i < kit_scaled(ROUNDS); i++) {
 		uintptr_t flags = 0;
 		bool straight = house->plain && i & 7 && gate_try_plain(&room->gate);
 
@@ -328,7 +321,7 @@ static void threads_exclude(bool barrier)
 		printf("    room %d: %llu entries by its lane, %llu by closers\n", i, (unsigned long long)room->lane_entries,
 		       (unsigned long long)room->closer_entries);
 		assert_int_equal(room->met, 0);
-		assert_int_equal(room->lane_entries, scaled(ROUNDS));
+		assert_int_equal(room->lane_entries, kit_scaled(ROUNDS));
 		assert_int_equal(room->entries, room->lane_entries + room->closer_entries);
 		assert_int_equal(room->gate.inside | room->gate.closed, 0);
 	}

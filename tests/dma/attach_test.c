@@ -516,7 +516,7 @@ static void *mapper_main(void *arg)
 	struct bed *bed = mapper->bed;
 
 	for (; atomic_load(&running); mapper->rounds++) {
-		uint64_t size = 4096 << (bed_random(&mapper->random) & 3);
+		uint64_t size = 4096 << (kit_random(&mapper->random) & 3);
 		iog_iova_t iova;
 
 		CHECK(mapper, bed_map(bed, mapper->domain, mapper->lane, size, LIMIT, &iova) == 0);
@@ -526,7 +526,7 @@ static void *mapper_main(void *arg)
 		CHECK(mapper, bed_unmap(mapper->domain, mapper->lane, iova, size) == 0);
 		if (mapper->domain->mode == IOG_INVAL_STRICT)
 			CHECK(mapper, !bed_lands(bed, 0, 0, iova));
-		if (!(bed_random(&mapper->random) & 63))
+		if (!(kit_random(&mapper->random) & 63))
 			CHECK(mapper, iog_domain_trim(mapper->domain, mapper->lane) == 0);
 	}
 	CHECK(mapper, iog_domain_flush(mapper->domain, mapper->lane) == 0);
@@ -547,9 +547,9 @@ static void *mover_main(void *arg)
 	struct mover *mover = arg;
 
 	for (uint64_t n = 0; n < mover->moves; n++) {
-		struct iog_device *device = mover->devices[bed_random(&mover->random) % 3];
+		struct iog_device *device = mover->devices[kit_random(&mover->random) % 3];
 
-		if (iog_domain_attach(mover->places[bed_random(&mover->random) % 3], device))
+		if (iog_domain_attach(mover->places[kit_random(&mover->random) % 3], device))
 			mover->failed++;
 	}
 	atomic_fetch_sub(&running, 1);
@@ -562,7 +562,7 @@ static void *mover_main(void *arg)
  */
 static void attach_hammer(void **state)
 {
-	uint64_t seed = bed_seed(), rounds = 0;
+	uint64_t seed = kit_seed("attachments"), rounds = 0;
 
 	(void)state;
 	for (uint32_t deferred = 0; deferred < 2; deferred++) {
@@ -594,11 +594,11 @@ static void attach_hammer(void **state)
 		shared[1] = bed_device(&bed, 2, 10, group);
 		atomic_store(&running, MOVERS);
 		for (uint32_t n = 0; n < MAPPERS; n++) {
-			mappers[n] = (struct mapper){ &bed, domain, n, bed_random(&seed), 0, NULL };
+			mappers[n] = (struct mapper){ &bed, domain, n, kit_random(&seed), 0, NULL };
 			assert_int_equal(pthread_create(&threads[n], NULL, mapper_main, &mappers[n]), 0);
 		}
 		for (uint32_t n = 0; n < MOVERS; n++) {
-			movers[n] = (struct mover){ { domain, second, NULL }, { bed_device(&bed, 1, n, NULL), shared[0], shared[1] }, bed_random(&seed), bed_scaled(400), 0 };
+			movers[n] = (struct mover){ { domain, second, NULL }, { bed_device(&bed, 1, n, NULL), shared[0], shared[1] }, kit_random(&seed), kit_scaled(400), 0 };
 			assert_int_equal(pthread_create(&threads[MAPPERS + n], NULL, mover_main, &movers[n]), 0);
 		}
 		for (uint32_t n = 0; n < MAPPERS; n++) {
@@ -683,7 +683,7 @@ static void no_hole(void **state)
 	assert_int_equal(iog_domain_attach(domains[0], device), 0);
 	atomic_store(&reading, true);
 	assert_int_equal(pthread_create(&thread, NULL, reader_main, &reader), 0);
-	for (uint64_t n = bed_scaled(3000); n; n--)
+	for (uint64_t n = kit_scaled(3000); n; n--)
 		assert_int_equal(iog_domain_attach(domains[n & 1], device), 0);
 	atomic_store(&reading, false);
 	assert_int_equal(pthread_join(thread, NULL), 0);

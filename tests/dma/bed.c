@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "bed.h"
 
@@ -317,30 +316,4 @@ struct iog_domain_stats bed_stats(struct iog_domain *domain)
 
 	iog_domain_stats(domain, &stats);
 	return stats;
-}
-
-uint64_t bed_seed(void)
-{
-	const char *given = getenv("IOG_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u;
-
-	print_message("IOG_SEED=%" PRIu64 "\n", seed);
-	return seed;
-}
-
-uint64_t bed_random(uint64_t *state)
-{
-	uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
-uint64_t bed_scaled(uint64_t usual)
-{
-	const char *given = getenv("IOG_TEST_SCALE");
-	uint64_t scaled = given ? usual * strtoull(given, NULL, 10) / 100 : usual;
-
-	return scaled ? scaled : 1;
 }

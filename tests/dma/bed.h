@@ -23,6 +23,7 @@
 #include <iogate/host/sim.h>
 #include <iogate/tablemem.h>
 
+#include "../seed.h"
 #include "dma/domain.h"
 #include "iova/allocator.h"
 
@@ -98,10 +99,5 @@ void bed_note_unmap(struct bed *bed, uint32_t unit, uint32_t device, iog_iova_t 
 bool bed_lands(struct bed *bed, uint32_t unit, uint32_t device, iog_iova_t iova);
 
 struct iog_domain_stats bed_stats(struct iog_domain *domain);
-
-/* IOG_SEED of the environment, or a new one, printed; and IOG_TEST_SCALE percent of @usual, at least 1. */
-uint64_t bed_seed(void);
-uint64_t bed_random(uint64_t *state);
-uint64_t bed_scaled(uint64_t usual);
 
 #endif

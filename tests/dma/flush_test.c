@@ -755,7 +755,7 @@ static void *worker_main(void *arg)
 
 	pthread_barrier_wait(&start);
 	for (uint64_t round = 0; round < worker->rounds; round++) {
-		iog_iova_t *iova = &held[bed_random(&worker->random) & 7];
+		iog_iova_t *iova = &held[kit_random(&worker->random) & 7];
 
 		if (*iova) {
 			CHECK(worker, bed_lands(bed, 0, 1, *iova + 4096));
@@ -771,7 +771,7 @@ static void *worker_main(void *arg)
 			else
 				bed_note_map(bed, 0, 1, *iova, 8192);
 		}
-		switch (bed_random(&worker->random) & 63) {
+		switch (kit_random(&worker->random) & 63) {
 		case 0:
 			CHECK(worker, iog_domain_flush(place->domain, worker->lane) == 0);
 			break;
@@ -794,7 +794,7 @@ static void *worker_main(void *arg)
 
 static void hammer(void **state)
 {
-	uint64_t seed = bed_seed();
+	uint64_t seed = kit_seed("flushes");
 
 	(void)state;
 	for (uint32_t p = 0; p < NR_POLICIES; p++) {
@@ -812,7 +812,7 @@ static void hammer(void **state)
 		place.config.pools = 1;
 		place_attach(&place);
 		for (uint32_t n = 0; n < THREADS; n++) {
-			workers[n] = (struct worker){ &place, n, bed_random(&seed), bed_scaled(40000), NULL };
+			workers[n] = (struct worker){ &place, n, kit_random(&seed), kit_scaled(40000), NULL };
 			assert_int_equal(pthread_create(&threads[n], NULL, worker_main, &workers[n]), 0);
 		}
 		for (uint32_t n = 0; n < THREADS; n++) {

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -24,6 +23,7 @@
 #include <iogate/host/sim.h>
 #include <iogate/tablemem.h>
 
+#include "../seed.h"
 #include "dma/domain.h"
 #include "pgtable/pgtable.h"
 
@@ -548,11 +548,7 @@ struct worker {
 
 static uint64_t below(struct worker *w, uint64_t n)
 {
-	uint64_t x = w->seed += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (x ^ x >> 31) % n;
+	return kit_random(&w->seed) % n;
 }
 
 static uint64_t paddr_of(uint32_t page)
@@ -648,8 +644,7 @@ static void *work(void *arg)
 
 static void threads(void **state)
 {
-	const char *scale = getenv("IOG_TEST_SCALE");
-	uint64_t ops = 40000 * (scale ? strtoull(scale, NULL, 10) : 100) / 100 + 1;
+	uint64_t ops = kit_scaled(40000);
 
 	(void)state;
 	for (size_t f = 0; f < FALLBACKS; f++) {
@@ -694,9 +689,7 @@ int main(void)
 		cmocka_unit_test(nth_failure),
 		cmocka_unit_test(threads),
 	};
-	const char *given = getenv("IOG_SEED");
 
-	seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u;
-	print_message("IOG_SEED=%llu\n", (unsigned long long)seed);
+	seed = kit_seed("identity policy");
 	return cmocka_run_group_tests_name("identity policy", tests, NULL, NULL);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dma/domain.h"
 #include "kit.h"
@@ -459,33 +458,4 @@ bool kit_cleaned(const struct kit *kit, uint64_t paddr, uint64_t size, bool flus
 void kit_forget_cleans(struct kit *kit)
 {
 	kit->nr_cleans = 0;
-}
-
-/* ---- random tests ---- */
-
-uint64_t kit_seed(const char *who)
-{
-	const char *given = getenv("IOG_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * UINT64_C(2654435761);
-
-	print_message("%s: IOG_SEED=0x%" PRIx64 "\n", who, seed);
-	return seed;
-}
-
-/* splitmix64 */
-uint64_t kit_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-uint64_t kit_scaled(uint64_t usual)
-{
-	const char *given = getenv("IOG_TEST_SCALE");
-	uint64_t percent = given ? strtoull(given, NULL, 0) : 100;
-
-	return usual * percent / 100 ? usual * percent / 100 : 1;
 }

@@ -23,6 +23,8 @@
 #include <iogate/host/sim.h>
 #include <iogate/tablemem.h>
 
+#include "../seed.h"
+
 #define KIT_PAGE UINT64_C(4096)
 #define KIT_MIB (UINT64_C(1) << 20)
 /* Buffers come from this much memory, all of which is a device's business only where a test says so. */
@@ -142,13 +144,5 @@ struct iog_domain_stats kit_stats(struct kit *kit);
 /* Whether cache lines of all of [paddr, paddr + size) were cleaned, or flushed, since the last kit_forget_cleans(). */
 bool kit_cleaned(const struct kit *kit, uint64_t paddr, uint64_t size, bool flush);
 void kit_forget_cleans(struct kit *kit);
-
-/* ---- random tests ---- */
-
-/* IOG_SEED of the environment, or a new one. It is printed. */
-uint64_t kit_seed(const char *who);
-uint64_t kit_random(uint64_t *state);
-/* @usual operations, scaled by IOG_TEST_SCALE (percent, default 100). At least 1. */
-uint64_t kit_scaled(uint64_t usual);
 
 #endif

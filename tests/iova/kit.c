@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kit.h"
@@ -329,40 +328,4 @@ void model_flushed(struct model *model)
 		if (model->runs[i].state != RUN_STALE)
 			model->runs[to++] = model->runs[i];
 	model->nr = to;
-}
-
-/* ---- random tests ---- */
-
-uint64_t kit_seed(const char *who)
-{
-	const char *text = getenv("IOG_SEED");
-	struct timespec now;
-	uint64_t seed;
-
-	if (text) {
-		seed = strtoull(text, NULL, 0);
-	} else {
-		clock_gettime(CLOCK_REALTIME, &now);
-		seed = ((uint64_t)now.tv_sec * 1000000007u ^ (uint64_t)now.tv_nsec) & 0xffffffff;
-	}
-	printf("%s: IOG_SEED=%" PRIu64 "\n", who, seed);
-	fflush(stdout);
-	return seed;
-}
-
-uint64_t kit_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-uint64_t kit_scaled(uint64_t usual)
-{
-	const char *text = getenv("IOG_TEST_SCALE");
-	uint64_t scaled = text ? usual * strtoull(text, NULL, 10) / 100 : usual;
-
-	return scaled ? scaled : 1;
 }

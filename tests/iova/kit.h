@@ -13,6 +13,8 @@
 #include <iogate/iova.h>
 #include <iogate/platform.h>
 
+#include "../seed.h"
+
 /* ---- schemes ---- */
 
 enum scheme_is {
@@ -116,13 +118,5 @@ bool model_place(const struct model *model, uint64_t n, uint64_t limit, bool low
 uint64_t model_align(const struct model *model, uint64_t n);
 /* Forget what is stale. */
 void model_flushed(struct model *model);
-
-/* ---- random tests ---- */
-
-/* IOG_SEED of the environment, or a new one. It is printed. */
-uint64_t kit_seed(const char *who);
-uint64_t kit_random(uint64_t *state);
-/* @usual operations, scaled by IOG_TEST_SCALE (percent, default 100). At least 1. */
-uint64_t kit_scaled(uint64_t usual);
 
 #endif

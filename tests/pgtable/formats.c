@@ -227,14 +227,14 @@ static void map_takes_the_best_sizes(void **state)
 	struct bed *bed = wide_bed(shape, 0);
 	uint64_t random = seed;
 
-	for (uint64_t round = host_scaled(60); round; round--) {
-		uint64_t size = (1 + host_random(&random) % (UINT64_C(1) << host_random(&random) % 13)) * page;
-		uint64_t align = page << host_random(&random) % 14;
-		uint64_t at = host_random(&random) & half & ~(align - 1);
-		uint64_t paddr = host_random(&random) & (high_memory(shape, page) >> 1) & ~(align - 1);
+	for (uint64_t round = kit_scaled(60); round; round--) {
+		uint64_t size = (1 + kit_random(&random) % (UINT64_C(1) << kit_random(&random) % 13)) * page;
+		uint64_t align = page << kit_random(&random) % 14;
+		uint64_t at = kit_random(&random) & half & ~(align - 1);
+		uint64_t paddr = kit_random(&random) & (high_memory(shape, page) >> 1) & ~(align - 1);
 		struct greedy greedy = { shape, at, paddr, size };
 
-		if (host_random(&random) % 3 == 0)
+		if (kit_random(&random) % 3 == 0)
 			greedy.paddr = paddr = (paddr & ~(4096 * page - 1)) | (at & (4096 * page - 1));
 		if (size > half || at > half - size)
 			continue;
@@ -428,7 +428,7 @@ int main(void)
 
 	if (!tests)
 		return 1;
-	seed = host_seed("formats");
+	seed = kit_seed("formats");
 	for (uint32_t k = 0; k < nr_kinds; k++) {
 		for (uint32_t i = 0; i < nr_shapes; i++) {
 			char *name;

@@ -135,7 +135,7 @@ static void relax(void *ctx)
 
 void hammer_stall(void)
 {
-	uint64_t pick = host_random(&stall_seed);
+	uint64_t pick = kit_random(&stall_seed);
 
 	hammer_countdown = (int32_t)(pick >> 40) % (2 * stall_mean);
 	if (atomic_load_explicit(&waiter.taken, memory_order_relaxed))
@@ -296,7 +296,7 @@ static void called(struct worker *w)
 
 static uint64_t random_below(struct worker *w, uint64_t n)
 {
-	return host_random(&w->seed) % n;
+	return kit_random(&w->seed) % n;
 }
 
 static struct stripe *pick_stripe(struct worker *w)
@@ -689,7 +689,7 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct run *run = w->run;
-	uint64_t ops = host_scaled(OPS) * run->variant->percent / 100 / nr_threads;
+	uint64_t ops = kit_scaled(OPS) * run->variant->percent / 100 / nr_threads;
 
 	const bool narrow = run->variant->how & NARROW;
 
@@ -941,7 +941,7 @@ int main(void)
 	if (nr_threads < 2 || nr_threads > THREADS_MAX)
 		return 2;
 	signal(SIGALRM, does_not_end);
-	seed = host_seed("hammer");
+	seed = kit_seed("hammer");
 	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
 		tests[i] = (struct CMUnitTest){ .name = variants[i].name, .test_func = hammer, .initial_state = (void *)(uintptr_t)&variants[i] };
 	return cmocka_run_group_tests_name("hammer", tests, NULL, NULL);

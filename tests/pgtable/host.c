@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "host.h"
 
@@ -208,39 +207,4 @@ _Atomic uint64_t *host_memory(const struct host *host, uint64_t paddr, bool shad
 	if (paddr % HOST_PAGE || !host_covers(host, paddr, HOST_PAGE))
 		broken("a walk left table memory");
 	return (_Atomic uint64_t *)(void *)((shadow ? host->shadow : host->arena) + (paddr - HOST_PADDR));
-}
-
-uint64_t host_seed(const char *who)
-{
-	const char *text = getenv("IOG_SEED");
-	struct timespec now;
-	uint64_t seed;
-
-	if (text) {
-		seed = strtoull(text, NULL, 0);
-	} else {
-		clock_gettime(CLOCK_REALTIME, &now);
-		seed = (uint64_t)now.tv_sec * 1000000007u ^ (uint64_t)now.tv_nsec;
-		seed &= 0xffffffff;
-	}
-	printf("%s: IOG_SEED=%" PRIu64 "\n", who, seed);
-	fflush(stdout);
-	return seed;
-}
-
-uint64_t host_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-uint64_t host_scaled(uint64_t usual)
-{
-	const char *text = getenv("IOG_TEST_SCALE");
-	uint64_t scaled = text ? usual * strtoull(text, NULL, 10) / 100 : usual;
-
-	return scaled ? scaled : 1;
 }

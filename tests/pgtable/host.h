@@ -15,6 +15,8 @@
 
 #include <iogate/platform.h>
 
+#include "../seed.h"
+
 /* Physical address of the arena's first byte: above 4 GiB, so that a truncation shows. */
 #define HOST_PADDR UINT64_C(0x240000000)
 #define HOST_BYTES (UINT64_C(64) << 20)
@@ -54,14 +56,5 @@ _Atomic uint64_t *host_memory(const struct host *host, uint64_t paddr, bool shad
 
 /* Whether [paddr, paddr + size) lies in pages that are handed out. */
 bool host_covers(const struct host *host, uint64_t paddr, uint64_t size);
-
-/* ---- what random tests share ---- */
-
-/* IOG_SEED of the environment, or a new one. It is printed. */
-uint64_t host_seed(const char *who);
-uint64_t host_random(uint64_t *state);
-
-/* @usual operations, scaled by IOG_TEST_SCALE (percent, default 100). At least 1. */
-uint64_t host_scaled(uint64_t usual);
 
 #endif

@@ -53,7 +53,7 @@ static _Thread_local uint64_t stall_seed = 1;
 
 void hammer_stall(void)
 {
-	uint64_t pick = host_random(&stall_seed);
+	uint64_t pick = kit_random(&stall_seed);
 
 	hammer_countdown = (int32_t)(pick >> 40) % 500;
 	if (pick % 4)
@@ -170,7 +170,7 @@ static void relax(void *ctx)
 
 static uint64_t below(struct worker *w, uint64_t n)
 {
-	return host_random(&w->seed) % n;
+	return kit_random(&w->seed) % n;
 }
 
 /* Two leaf tables of one parent, and one of another; pages 2 and 3 are neighbours in different tables. */
@@ -366,7 +366,7 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct run *run = w->run;
-	uint64_t ops = host_scaled(OPS) / nr_threads / 2;
+	uint64_t ops = kit_scaled(OPS) / nr_threads / 2;
 
 	stall_seed = w->seed ^ UINT64_C(0xabcdef);
 	hammer_countdown = 100;
@@ -554,7 +554,7 @@ int main(void)
 	if (nr_threads < 2 || nr_threads > THREADS_MAX)
 		return 2;
 	signal(SIGALRM, does_not_end);
-	seed = host_seed("identity hammer");
+	seed = kit_seed("identity hammer");
 	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
 		tests[i] = (struct CMUnitTest){ .name = variants[i].name, .test_func = hammer, .initial_state = (void *)(uintptr_t)&variants[i] };
 	return cmocka_run_group_tests_name("identity hammer", tests, NULL, NULL);

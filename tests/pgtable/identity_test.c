@@ -85,7 +85,7 @@ struct trial {
 
 static uint64_t below(struct trial *t, uint64_t n)
 {
-	return host_random(&t->random) % n;
+	return kit_random(&t->random) % n;
 }
 
 static uint64_t paddr_of(uint32_t page)
@@ -511,7 +511,7 @@ static void against_reference(void **state)
 		if (!shape_wanted(&shapes[s]))
 			continue;
 		for (size_t o = 0; o < sizeof(options) / sizeof(options[0]); o++) {
-			uint64_t ops = host_scaled(OPS) / 5 + 1;
+			uint64_t ops = kit_scaled(OPS) / 5 + 1;
 
 			trial_begin(&t, &shapes[s], &options[o], seed + s * 16 + o);
 			for (uint64_t i = 0; i < ops; i++) {
@@ -744,6 +744,6 @@ int main(void)
 		cmocka_unit_test(destroyed_stale),
 	};
 
-	seed = host_seed("identity");
+	seed = kit_seed("identity");
 	return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
 }

@@ -500,8 +500,8 @@ static void *work(void *ctx)
 	struct worker *worker = ctx;
 	struct iog_pgtable *pt = worker->pt;
 
-	for (uint64_t round = 0; round < host_scaled(1500) && !worker->wrong; round++) {
-		uint64_t choice = host_random(&worker->random);
+	for (uint64_t round = 0; round < kit_scaled(1500) && !worker->wrong; round++) {
+		uint64_t choice = kit_random(&worker->random);
 		/* A half or a third of a table that the others use, too. */
 		uint64_t table = choice % 4, at = 7 * high + table * block + worker->number * 160 * granule;
 		uint32_t n = 1 + (uint32_t)(choice >> 8) % 160;
@@ -552,7 +552,7 @@ static void threads(void **state)
 		return;
 	}
 	assert_non_null(host);
-	seed = host_seed("pins");
+	seed = kit_seed("pins");
 	host_create(host);
 	must(iog_tablemem_create(&host->platform, &lanes, &config.tablemem));
 	for (uint32_t i = 0; i < THREADS; i++)

@@ -104,7 +104,7 @@ static size_t shrink(const struct shape *shape, const struct bed_options *option
 static void run_options(const struct shape *shape, const struct bed_options *options, uint64_t number)
 {
 	struct op *ops;
-	size_t nr = host_scaled(shape->geometry->granule_shift > 12 ? OPS / 4 : OPS);
+	size_t nr = kit_scaled(shape->geometry->granule_shift > 12 ? OPS / 4 : OPS);
 	struct result result;
 
 	ops = calloc(nr, sizeof(*ops));
@@ -172,7 +172,7 @@ int main(void)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (!tests || shared == MAP_FAILED)
 		return 1;
-	seed = host_seed("random");
+	seed = kit_seed("random");
 	for (uint32_t i = 0; i < nr_shapes; i++)
 		if (!only || strstr(shapes[i].name, only))
 			tests[nr++] = (struct CMUnitTest){ .name = shapes[i].name, .test_func = sequences, .initial_state = (void *)(uintptr_t)&shapes[i] };

@@ -65,9 +65,9 @@ static uint64_t pick_address(const struct shape *shape, uint64_t align, uint64_t
 	uint32_t nr = edges(shape, edge);
 
 	/* Most calls share one edge, or tables would seldom meet. */
-	at = edge[host_random(seed) % 3 && nr > 2 ? (host_random(seed) >> 32) % 2 + 1 : host_random(seed) % nr];
-	at = at - reach + host_random(seed) % (2 * reach);
-	if (host_random(seed) % 3 == 0)
+	at = edge[kit_random(seed) % 3 && nr > 2 ? (kit_random(seed) >> 32) % 2 + 1 : kit_random(seed) % nr];
+	at = at - reach + kit_random(seed) % (2 * reach);
+	if (kit_random(seed) % 3 == 0)
 		at &= ~(large - 1);
 	return at & ~(align - 1) & shape_last(shape);
 }
@@ -82,42 +82,42 @@ static uint64_t pick_size(const struct shape *shape, uint64_t *seed)
 {
 	const uint64_t page = shape_granule(shape), large = shape_page(shape, 1);
 
-	switch (host_random(seed) % 16) {
+	switch (kit_random(seed) % 16) {
 	case 0:
 		return large;
 	case 1:
-		return (1 + host_random(seed) % 4) * large;
+		return (1 + kit_random(seed) % 4) * large;
 	case 2:
-		return (1 + host_random(seed) % 1500) * page;
+		return (1 + kit_random(seed) % 1500) * page;
 	case 3:
 		return shape_page(shape, 2);
 	case 4:
-		return large + (1 + host_random(seed) % 600) * page;
+		return large + (1 + kit_random(seed) % 600) * page;
 	case 5:
 	case 6:
-		return (1 + host_random(seed) % 512) * page;
+		return (1 + kit_random(seed) % 512) * page;
 	case 7:
 		/* About a group. */
-		return (UINT64_C(1) << host_random(seed) % 8) * page;
+		return (UINT64_C(1) << kit_random(seed) % 8) * page;
 	default:
-		return (1 + host_random(seed) % 12) * page;
+		return (1 + kit_random(seed) % 12) * page;
 	}
 }
 
 /* One of the sizes; half of the larger ones are of level 1 or 2. */
 static uint64_t pick_page(const struct shape *shape, uint64_t sizes, uint64_t *seed)
 {
-	uint64_t wanted = shape_page(shape, host_random(seed) % 4 ? 1 : 2);
+	uint64_t wanted = shape_page(shape, kit_random(seed) % 4 ? 1 : 2);
 
-	if (host_random(seed) % (shape->geometry->groups ? 3 : 8))
+	if (kit_random(seed) % (shape->geometry->groups ? 3 : 8))
 		return shape_granule(shape);
-	if (sizes & wanted && (!shape->geometry->groups || host_random(seed) % 2))
+	if (sizes & wanted && (!shape->geometry->groups || kit_random(seed) % 2))
 		return wanted;
 	/* Any, but few of those that hold more than a table of level 1 would. */
-	if (host_random(seed) % 8)
+	if (kit_random(seed) % 8)
 		sizes &= shape_page(shape, 2) - 1;
 	for (;;) {
-		wanted = UINT64_C(1) << host_random(seed) % 64;
+		wanted = UINT64_C(1) << kit_random(seed) % 64;
 		if (sizes & wanted)
 			return wanted;
 	}
@@ -127,9 +127,9 @@ static void pick_pages(struct op *op, const struct shape *shape, const struct be
 {
 	op->pgsize = pick_page(shape, sizes_of(shape, options), seed);
 	if (op->pgsize == shape_granule(shape))
-		op->count = host_random(seed) % 6 ? 1 + host_random(seed) % 20 : 1 + host_random(seed) % 1200;
+		op->count = kit_random(seed) % 6 ? 1 + kit_random(seed) % 20 : 1 + kit_random(seed) % 1200;
 	else
-		op->count = 1 + host_random(seed) % 3;
+		op->count = 1 + kit_random(seed) % 3;
 }
 
 /* Whether a map takes less than about a thousand leaves: those of its largest size do not number more. */
@@ -165,21 +165,21 @@ static void generate_op(struct op *op, const struct shape *shape, const struct b
 	memset(op, 0, sizeof(*op));
 	for (uint32_t i = 0; i < OP_KINDS; i++)
 		total += weights[i];
-	pick = (uint32_t)(host_random(seed) % total);
+	pick = (uint32_t)(kit_random(seed) % total);
 	for (uint32_t i = 0; pick >= weights[i]; i++) {
 		pick -= weights[i];
 		op->kind = i + 1;
 	}
-	op->lane = (uint32_t)(host_random(seed) >> 20) % BED_LANES;
-	op->gather = (uint32_t)(host_random(seed) >> 20) % BED_GATHERS;
-	op->prot = prots[host_random(seed) % 8];
-	if (shape->geometry->prot & IOG_PROT_DEVICE && !(host_random(seed) % 4))
-		op->prot |= host_random(seed) % 2 ? IOG_PROT_NOCACHE : IOG_PROT_DEVICE;
-	op->paddr = (host_random(seed) & UINT64_C(0xffffffff)) << 12 & ~(granule - 1);
+	op->lane = (uint32_t)(kit_random(seed) >> 20) % BED_LANES;
+	op->gather = (uint32_t)(kit_random(seed) >> 20) % BED_GATHERS;
+	op->prot = prots[kit_random(seed) % 8];
+	if (shape->geometry->prot & IOG_PROT_DEVICE && !(kit_random(seed) % 4))
+		op->prot |= kit_random(seed) % 2 ? IOG_PROT_NOCACHE : IOG_PROT_DEVICE;
+	op->paddr = (kit_random(seed) & UINT64_C(0xffffffff)) << 12 & ~(granule - 1);
 	/* Where address bits move to another place. */
-	if (shape->geometry->oas > 48 && !(host_random(seed) % 4))
-		op->paddr |= host_random(seed) % 2 ? UINT64_C(5) << 48 : UINT64_C(0x0000ffffc0000000) & ~(granule - 1);
-	op->count = 1 + host_random(seed) % 3;
+	if (shape->geometry->oas > 48 && !(kit_random(seed) % 4))
+		op->paddr |= kit_random(seed) % 2 ? UINT64_C(5) << 48 : UINT64_C(0x0000ffffc0000000) & ~(granule - 1);
+	op->count = 1 + kit_random(seed) % 3;
 	op->size = pick_size(shape, seed);
 	if (op->kind == OP_MAP_PAGES || op->kind == OP_UNMAP_PAGES) {
 		pick_pages(op, shape, options, seed);
@@ -188,13 +188,13 @@ static void generate_op(struct op *op, const struct shape *shape, const struct b
 		op->pgsize = granule;
 	}
 	op->at = pick_address(shape, op->kind != OP_MAP_PAGES && op->kind != OP_UNMAP_PAGES && op->size >= largest ? largest : op->pgsize, seed);
-	if (op->kind == OP_UNMAP && host_random(seed) % 40 == 0) {
+	if (op->kind == OP_UNMAP && kit_random(seed) % 40 == 0) {
 		/* From somewhere to the end of the half or of the space. */
-		op->at &= host_random(seed) % 2 ? 0 : UINT64_MAX;
+		op->at &= kit_random(seed) % 2 ? 0 : UINT64_MAX;
 		op->size = UINT64_MAX;
 	}
 	/* So that large leaves come about. */
-	if (host_random(seed) % 2)
+	if (kit_random(seed) % 2)
 		op->paddr = (op->paddr & ~(largest - 1)) | (op->at & (largest - 1));
 	op->paddr &= ~(op->pgsize - 1);
 	if (op->kind == OP_MAP && !large_enough(op, shape, options))

@@ -403,7 +403,7 @@ static void against_model(void **state)
 	};
 	static struct model model;
 	struct iog_sim_domain *domains[2];
-	uint64_t *roots[2], random = kit_seed();
+	uint64_t *roots[2], random = kit_seed("cache");
 	struct kit kit;
 
 	(void)state;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 const struct kit_shape kit_vtdss_48 = { "vtdss", 4, 48, 0 };
 const struct kit_shape kit_x86_64_48 = { "x86_64", 4, 48, 0 };
@@ -237,23 +236,4 @@ void kit_violation(struct kit *kit, enum iog_sim_violation_kind kind, const char
 	assert_int_equal(kit->violations[0].kind, kind);
 	assert_non_null(strstr(kit->details[0], words));
 	kit->nr_violations = 0;
-}
-
-uint64_t kit_seed(void)
-{
-	const char *given = getenv("IOG_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * UINT64_C(2654435761);
-
-	print_message("IOG_SEED=0x%" PRIx64 "\n", seed);
-	return seed;
-}
-
-/* splitmix64 */
-uint64_t kit_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
 }

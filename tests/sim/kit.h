@@ -17,6 +17,8 @@
 #include <iogate/error.h>
 #include <iogate/host/sim.h>
 
+#include "../seed.h"
+
 #define KIT_PAGES 512
 #define KIT_PADDR_BASE UINT64_C(0x7100000000)
 #define KIT_VIOLATIONS 64
@@ -94,9 +96,5 @@ struct iog_sim_stats kit_stats(struct kit *kit);
 /* The judge has reported nothing since the last look; or one violation, of this kind, with these words in its detail. */
 void kit_no_violation(struct kit *kit);
 void kit_violation(struct kit *kit, enum iog_sim_violation_kind kind, const char *words);
-
-/* IOG_SEED of the environment, or a new one. It is printed. */
-uint64_t kit_seed(void);
-uint64_t kit_random(uint64_t *state);
 
 #endif

@@ -25,7 +25,7 @@ static uint64_t steps(uint64_t all)
 static void pagemap(void **state)
 {
 	static uint64_t model[1 << 14];
-	uint64_t random = kit_seed();
+	uint64_t random = kit_seed("oracle");
 	struct pagemap map;
 
 	(void)state;
@@ -145,7 +145,7 @@ static void against_model(void **state)
 	static const struct iog_sim_config config = { .iotlb_entries = 1024, .iotlb_ways = 4, .queue_entries = 64 };
 	static struct iog_gather gather;
 	static struct model model;
-	uint64_t random = kit_seed();
+	uint64_t random = kit_seed("oracle");
 	struct kit kit;
 
 	(void)state;

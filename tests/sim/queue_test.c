@@ -173,7 +173,7 @@ static void dma(void **state)
 {
 	static unsigned char out[3 * 4096], in[3 * 4096];
 	unsigned char *memory[3];
-	uint64_t seed = kit_seed();
+	uint64_t seed = kit_seed("queue");
 	struct kit kit;
 	size_t done;
 

@@ -113,7 +113,7 @@ static void hammer(void **state)
 {
 	static struct lane lanes[LANES];
 	pthread_t threads[LANES], bystander;
-	uint64_t seed = kit_seed();
+	uint64_t seed = kit_seed("threads");
 	struct iog_sim_stats stats;
 	struct kit kit;
 

@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "../seed.h"
 #include "plan.h"
 #include "random.h"
 #include "size.h"
@@ -273,15 +273,12 @@ static void random_trace(struct random *random)
 
 static void test_random(void **state)
 {
-	const char *given = getenv("IOG_SEED"), *scale = getenv("IOG_TEST_SCALE");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL), lists = 0, runs = 0;
-	uint32_t rounds = 3000 * (uint32_t)(scale ? strtoul(scale, NULL, 10) : 100) / 100 + 1;
-	struct random random = { seed };
+	struct random random = { kit_seed("plan") };
+	uint64_t rounds = kit_scaled(3000), lists = 0, runs = 0;
 	struct plan plan;
 
 	(void)state;
-	print_message("IOG_SEED=%" PRIu64 "\n", seed);
-	for (uint32_t i = 0; i < rounds; i++) {
+	for (uint64_t i = 0; i < rounds; i++) {
 		random_trace(&random);
 		plan_make(&trace, &plan);
 		check_plan(&plan);

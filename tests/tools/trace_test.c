@@ -15,11 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <iogate/error.h>
 
+#include "../seed.h"
 #include "input.h"
 #include "live.h"
 #include "memory.h"
@@ -304,19 +304,10 @@ static void shorten(const struct model *model, uint64_t first, uint64_t *last)
 	}
 }
 
-static uint64_t test_seed(void)
-{
-	const char *text = getenv("IOG_SEED");
-	uint64_t seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 32;
-
-	printf("IOG_SEED=%" PRIu64 "\n", seed);
-	return seed;
-}
-
 static void test_live_against_model(void **state)
 {
 	static struct model model;
-	struct random random = { test_seed() };
+	struct random random = { kit_seed("trace") };
 	struct live_conflict conflict;
 	struct live live;
 	uint64_t first, last, page;
