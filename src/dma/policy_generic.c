@@ -182,36 +182,21 @@ static int pooled_free(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	return run_unmap(lane, iova, size, true, is_lazy(lane));
 }
 
-const struct iog_policy iog_policy_tree = {
-	.name = "tree",
-	.iova = &iog_iova_tree,
-	.map = generic_map,
-	.unmap = generic_unmap,
-	.alloc = generic_alloc,
-	.fill = generic_fill,
-	.clear = generic_clear,
-	.free = generic_free,
-};
+/* clang-format off */
+#define GENERIC_POLICY(_name, _unmap, _free, _flags) \
+	const struct iog_policy iog_policy_##_name = { \
+		.name = #_name, \
+		.iova = &iog_iova_##_name, \
+		.iova_flags = _flags, \
+		.map = generic_map, \
+		.unmap = _unmap, \
+		.alloc = generic_alloc, \
+		.fill = generic_fill, \
+		.clear = generic_clear, \
+		.free = _free, \
+	}
+/* clang-format on */
 
-const struct iog_policy iog_policy_magazine = {
-	.name = "magazine",
-	.iova = &iog_iova_magazine,
-	.map = generic_map,
-	.unmap = generic_unmap,
-	.alloc = generic_alloc,
-	.fill = generic_fill,
-	.clear = generic_clear,
-	.free = generic_free,
-};
-
-const struct iog_policy iog_policy_pooled = {
-	.name = "pooled",
-	.iova = &iog_iova_pooled,
-	.iova_flags = IOG_IOVA_LAZY,
-	.map = generic_map,
-	.unmap = pooled_unmap,
-	.alloc = generic_alloc,
-	.fill = generic_fill,
-	.clear = generic_clear,
-	.free = pooled_free,
-};
+GENERIC_POLICY(tree, generic_unmap, generic_free, 0);
+GENERIC_POLICY(magazine, generic_unmap, generic_free, 0);
+GENERIC_POLICY(pooled, pooled_unmap, pooled_free, IOG_IOVA_LAZY);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See input.h. Decompression is libarchive's: any of its filters below, around "raw" contents. Filters that would run a program are left out.
+ * See input.h. Decompression is libarchive's.
  */
 #include "input.h"
 
@@ -16,6 +16,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include "compression.h"
 #include "interrupt.h"
 #include "memory.h"
 
@@ -39,26 +40,10 @@ struct input {
 	char buffer[INPUT_LINE_MAX + READ_SIZE + 1];
 };
 
-static const struct {
-	const char *magic;
-	size_t size;
-	const char *name;
-} compressions[] = {
-	{ "\x1f\x8b", 2, "gzip" },
-	{ "\xfd" "7zXZ", 5, "xz" },
-	{ "\x28\xb5\x2f\xfd", 4, "zstd" },
-	{ "BZh", 3, "bzip2" },
-	{ "\x04\x22\x4d\x18", 4, "lz4" },
-};
-
 /* How the file is compressed by its first bytes, or NULL. */
 static const char *compression(const struct input *input)
 {
-	for (size_t i = 0; i < sizeof(compressions) / sizeof(compressions[0]); i++) {
-		if (input->head_size >= compressions[i].size && !memcmp(input->head, compressions[i].magic, compressions[i].size))
-			return compressions[i].name;
-	}
-	return NULL;
+	return compression_name(input->head, input->head_size);
 }
 
 static const char *archive_reason(struct archive *archive)
@@ -152,20 +137,13 @@ static int refill(struct input *input, struct problem *problem)
 
 static int open_archive(struct input *input, struct problem *problem)
 {
-	struct archive *archive = archive_read_new();
+	struct archive *archive = compression_reader();
 	struct archive_entry *entry;
 	int ret;
 
 	input->archive = archive;
 	if (!archive)
 		return problem_set(problem, "cannot be read: no memory");
-	archive_read_support_filter_gzip(archive);
-	archive_read_support_filter_xz(archive);
-	archive_read_support_filter_zstd(archive);
-	archive_read_support_filter_bzip2(archive);
-	archive_read_support_filter_lz4(archive);
-	archive_read_support_format_raw(archive);
-	archive_read_support_format_empty(archive);
 	if (archive_read_open(archive, input, NULL, read_raw, NULL) != ARCHIVE_OK)
 		return describe_failure(input, problem);
 	ret = archive_read_next_header(archive, &entry);

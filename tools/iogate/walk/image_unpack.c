@@ -14,34 +14,10 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include "../compression.h"
 #include "../interrupt.h"
 
 #define BLOCK_SIZE 65536
-
-static const struct {
-	const char *magic;
-	size_t size;
-	const char *name;
-} compressions[] = {
-	{ "\x1f\x8b", 2, "gzip" },
-	{ "\xfd" "7zXZ", 5, "xz" },
-	{ "\x28\xb5\x2f\xfd", 4, "zstd" },
-	{ "BZh", 3, "bzip2" },
-	{ "\x04\x22\x4d\x18", 4, "lz4" },
-};
-
-static const char *compression(int fd)
-{
-	char magic[8] = { 0 };
-
-	if (pread(fd, magic, sizeof(magic), 0) <= 0)
-		return NULL;
-	for (size_t i = 0; i < sizeof(compressions) / sizeof(compressions[0]); i++) {
-		if (!memcmp(magic, compressions[i].magic, compressions[i].size))
-			return compressions[i].name;
-	}
-	return NULL;
-}
 
 /* A file that is gone once it is closed. */
 static int temporary(struct problem *problem)
@@ -120,7 +96,9 @@ static int copy(struct archive *archive, const char *name, int target, struct pr
 
 int image_unpack(int fd, struct problem *problem)
 {
-	const char *name = compression(fd);
+	char head[8];
+	ssize_t size = pread(fd, head, sizeof(head), 0);
+	const char *name = size > 0 ? compression_name(head, (size_t)size) : NULL;
 	struct archive *archive;
 	int target, ret = -1;
 
@@ -129,18 +107,11 @@ int image_unpack(int fd, struct problem *problem)
 	target = temporary(problem);
 	if (target < 0)
 		return -1;
-	archive = archive_read_new();
+	archive = compression_reader();
 	if (!archive) {
 		problem_set(problem, "cannot be unpacked: no memory");
 		goto out;
 	}
-	archive_read_support_filter_gzip(archive);
-	archive_read_support_filter_xz(archive);
-	archive_read_support_filter_zstd(archive);
-	archive_read_support_filter_bzip2(archive);
-	archive_read_support_filter_lz4(archive);
-	archive_read_support_format_raw(archive);
-	archive_read_support_format_empty(archive);
 	ret = archive_read_open_fd(archive, fd, BLOCK_SIZE) == ARCHIVE_OK ? copy(archive, name, target, problem) : damaged(archive, name, problem);
 	archive_read_free(archive);
 out:
