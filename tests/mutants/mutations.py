@@ -39,7 +39,7 @@ MUTATIONS = [
          "if (parent && children) PT(put)(pt, parent, lane, parent->level, children); parent = up;"),
     ]),
     ("identity", "any table passes for the one that is looked for", [
-        (ENTRIES, "if (level && level == pt->top) return true; return atomic_load_explicit(&table->owner",
+        (ENTRIES, "if (PT(is_root)(pt, table, level)) return true; return atomic_load_explicit(&table->owner",
          "(void)iova; if (1) return true; return atomic_load_explicit(&table->owner"),
     ]),
     ("flush", "tables are released, and pages reused, without an invalidation", [
@@ -63,8 +63,8 @@ MUTATIONS = [
         (RECLAIM, "if (PT(word_replace)(pt, table, &word, word_with(word, WORD_BUSY, 0))) { PT(unlink)(pt, gather, table, word, 0);",
          "if (PT(word_replace)(pt, table, &word, word_with(word, WORD_BUSY, 0))) {"
          " atomic_store(&table->slot, walked); PT(unlink)(pt, gather, table, word, 0);"),
-        (RECLAIM, "any |= PT(unlink_if_empty)(pt, gather, table_at(FMT_GRANULE_SHIFT, level - 1, (const void *)child));",
-         "any |= PT(unlink_if_empty)(pt, gather, table_at(FMT_GRANULE_SHIFT, level - 1, (const void *)child), &entries[i]);"),
+        (RECLAIM, "any |= PT(unlink_if_empty)(pt, gather, PT(descriptor)(pt, level - 1, child));",
+         "any |= PT(unlink_if_empty)(pt, gather, PT(descriptor)(pt, level - 1, child), &entries[i]);"),
     ]),
     ("unclean", "a table that was dropped with entries in it is revived with them", [
         (MAP, "if (word & WORD_UNCLEAN) {", "if (0) {"),
