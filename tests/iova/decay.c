@@ -20,6 +20,8 @@
 #define OPERATIONS 1500000
 #define LANES 4
 #define LIVE 3000
+/* Steps in which what is live grows, or shrinks. */
+#define SWING 20000
 
 static uint64_t seed;
 
@@ -72,7 +74,7 @@ static uint64_t random_size(struct history *history)
 static void step(struct history *history, uint64_t i)
 {
 	struct iog_iova_flush lazy = { flush, history };
-	uint64_t aim = i / 20000 % 2 ? LIVE / 10 : LIVE - 100, what = kit_random(&history->random) % 16;
+	uint64_t aim = i / SWING % 2 ? LIVE / 10 : LIVE - 100, what = kit_random(&history->random) % 16;
 	bool takes = history->nr < LIVE && what < (history->nr < aim ? 10 : 6);
 
 	if (takes || !history->nr) {
@@ -121,7 +123,7 @@ static void no_more(const char *what, double slack, uint64_t first, uint64_t fir
 static void decay(void **state)
 {
 	struct history *history = calloc(1, sizeof(*history));
-	uint64_t operations = kit_scaled(OPERATIONS);
+	uint64_t operations = kit_scaled(OPERATIONS), part_size = operations / 11;
 	uint64_t cached[11] = { 0 }, bookkeeping[11] = { 0 }, live = 0;
 	struct tenth at[12];
 
@@ -130,12 +132,14 @@ static void decay(void **state)
 	history->random = seed;
 	kit_create(&history->kit, 0);
 	history->iova = kit_iova(&history->kit, history->scheme, (struct iog_iova_config){ .lanes = LANES, .first = PAGE, .last = UINT64_C(0x3ffffffff) });
-	/* Eleven parts: in the first, caches fill. */
+	/* Eleven parts: in the first, caches fill. Whole waves, or parts would differ by what is live in them. */
+	if (part_size > 2 * SWING)
+		part_size -= part_size % (2 * SWING);
 	for (uint32_t part = 0; part < 12; part++) {
 		at[part] = look(history);
-		/* What is held goes up and down with what is live, and a part is no whole number of waves: its peak counts. */
-		for (uint64_t i = 0; i < operations / 11 && part < 11; i++) {
-			step(history, part * (operations / 11) + i);
+		/* What is held goes up and down with what is live: its peak counts. */
+		for (uint64_t i = 0; i < part_size && part < 11; i++) {
+			step(history, part * part_size + i);
 			if (!(i % 1024)) {
 				struct tenth now = look(history);
 
@@ -145,7 +149,7 @@ static void decay(void **state)
 			}
 		}
 	}
-	if (operations >= OPERATIONS / 4) {
+	if (part_size >= 2 * SWING) {
 		uint64_t first = at[2].allocs - at[1].allocs, last = at[11].allocs - at[10].allocs;
 
 		no_more("slow allocations", 2, at[2].slow_allocs - at[1].slow_allocs, first, at[11].slow_allocs - at[10].slow_allocs, last);
