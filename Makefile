@@ -16,7 +16,7 @@ BENCH ?=
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(if $(MULTIARCH),lib/$(MULTIARCH))
 
-setup = meson setup $(BUILD) --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR)) -Dtools=enabled
+setup = meson setup $(BUILD) --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR)) -Ddebug=false -Dtools=enabled
 
 .PHONY: all stress check bench install clean
 .DEFAULT_GOAL := all
@@ -36,7 +36,7 @@ check:
 	@scripts/setup check
 	@test -e $(BUILD)/build.ninja || $(setup) -Dtests=enabled -Dquick_tests=true
 	@meson configure $(BUILD) -Dtests=enabled -Dtools=enabled -Dquick_tests=true
-	@scripts/check $(BUILD) --no-suite model-large --no-suite mutants --no-suite traces-all
+	@scripts/check $(BUILD) --no-suite model-large --no-suite mutants --no-suite traces-all --no-suite whole
 
 bench: all
 	$(BUILD)/iogate bench $(BENCH)

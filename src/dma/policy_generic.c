@@ -187,13 +187,13 @@ static int pooled_free(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	const struct iog_policy iog_policy_##_name = { \
 		.name = #_name, \
 		.iova = &iog_iova_##_name, \
-		.iova_flags = _flags, \
+		.iova_flags = (_flags), \
 		.map = generic_map, \
-		.unmap = _unmap, \
+		.unmap = (_unmap), \
 		.alloc = generic_alloc, \
 		.fill = generic_fill, \
 		.clear = generic_clear, \
-		.free = _free, \
+		.free = (_free), \
 	}
 /* clang-format on */
 
