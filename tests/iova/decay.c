@@ -123,7 +123,7 @@ static void no_more(const char *what, double slack, uint64_t first, uint64_t fir
 static void decay(void **state)
 {
 	struct history *history = calloc(1, sizeof(*history));
-	uint64_t operations = kit_scaled(OPERATIONS), part_size = operations / 11;
+	uint64_t part_size = kit_scaled(OPERATIONS) / 11;
 	uint64_t cached[11] = { 0 }, bookkeeping[11] = { 0 }, live = 0;
 	struct tenth at[12];
 
