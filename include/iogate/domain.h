@@ -148,6 +148,13 @@ enum iog_device_flags {
 	IOG_DEVICE_UNTRUSTED = 1 << 1,
 	/* The device does not snoop the CPU's caches. iog_dma_sync_*() clean lines. */
 	IOG_DEVICE_NONCOHERENT = 1 << 2,
+	/*
+	 * The device keeps translations of its own (PCIe ATS): it is told to forget after the unit has forgotten. One that does not answer in time is blocked at once, for good
+	 * (see iog_domain_attach()); what was unmapped and it may still reach is not used again.
+	 */
+	IOG_DEVICE_ATS = 1 << 3,
+	/* The device hardly ever uses an address again before it is unmapped: nothing is lost by forgetting all that hardware remembers of its domain at once, and it is what is done. */
+	IOG_DEVICE_NO_REUSE = 1 << 4,
 };
 
 /**

@@ -73,6 +73,9 @@ struct iog_platform {
 	 */
 	void (*dma_wmb)(void *ctx);
 
+	/* A clock that does not go back, ns. Optional: without it nothing is measured (struct iog_unit, range_ns). */
+	uint64_t (*now_ns)(void *ctx);
+
 	/* Called between two looks at a word that another lane is about to change ("pause", "yield"). Optional. */
 	void (*relax)(void *ctx);
 

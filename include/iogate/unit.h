@@ -56,6 +56,19 @@ struct iog_unit_ops {
 	 * Returns 0; -IOG_ETIMEDOUT or -IOG_EIO, and no other: what was to be forgotten goes into quarantine on account of these.
 	 */
 	int (*invalidate)(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather);
+
+	/*
+	 * Make the device TLB of @device (IOG_DEVICE_ATS) forget the ranges of @gather, or with NULL everything, and wait for the device's answer. Called after invalidate() has
+	 * returned 0 for the same, because the device may ask for a translation again in between. -IOG_ETIMEDOUT when the device does not answer before the driver's deadline
+	 * for devices. Optional: without it devices with ATS are refused by the unit.
+	 */
+	int (*device_invalidate)(struct iog_unit *unit, uint32_t device, const struct iog_gather *gather);
+
+	/*
+	 * From the return on, every access of @device is refused, translated ones too. Called for a device that has not answered, by a lane that is in the middle of an
+	 * invalidation, without the unit's lock; ends with the next device_set(). Mandatory with device_invalidate().
+	 */
+	int (*device_block)(struct iog_unit *unit, uint32_t device);
 };
 
 /**
@@ -70,6 +83,14 @@ struct iog_unit {
 	uint32_t pgtable_flags;
 	/* Numbers [1, domain_ids] may be given to domains. */
 	uint32_t domain_ids;
+	/*
+	 * What an invalidation costs, ns; 0: not known. By these, one that holds many ranges becomes one of the whole domain, where that is cheaper. Those that the driver does not
+	 * know are measured when the first domain joins, on hosts with a clock (platform.h, now_ns).
+	 */
+	uint32_t wait_ns;   /* an invalidation, apart from its commands */
+	uint32_t range_ns;  /* each range in it */
+	uint32_t domain_ns; /* the domain, instead of ranges */
+	uint32_t refill_ns; /* the misses that forgetting a domain leads to; the driver's estimate, default 2000 */
 
 	uint64_t *ids;              /* a bit per id in use */
 	uint32_t next_id;           /* where the search for a free one begins, so that an id rests before it is used again */

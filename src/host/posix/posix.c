@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <iogate/error.h>
 #include <iogate/host/posix.h>
@@ -88,6 +89,15 @@ static void posix_object_free(void *ctx, void *object, size_t size)
 	pthread_mutex_unlock(&posix->lock);
 }
 
+static uint64_t posix_now_ns(void *ctx)
+{
+	struct timespec now;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 int iog_posix_create(const struct iog_posix_config *config, struct iog_posix **result)
 {
 	static const struct iog_posix_config defaults;
@@ -129,6 +139,7 @@ int iog_posix_create(const struct iog_posix_config *config, struct iog_posix **r
 	platform->object_alloc = posix_object_alloc;
 	platform->object_free = posix_object_free;
 	platform->dma_wmb = iog_cpu_dma_wmb();
+	platform->now_ns = posix_now_ns;
 	platform->relax = iog_cpu_relax();
 	platform->lanes_barrier = iog_cpu_lanes_barrier();
 	*result = posix;
