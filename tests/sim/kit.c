@@ -12,6 +12,8 @@
 const struct kit_shape kit_vtdss_48 = { "vtdss", 4, 48, 0 };
 const struct kit_shape kit_x86_64_48 = { "x86_64", 4, 48, 0 };
 
+uint64_t (*kit_now_ns)(void *ctx);
+
 static void *kit_pages_alloc(void *ctx, size_t size)
 {
 	struct kit *kit = ctx;
@@ -69,6 +71,7 @@ void kit_create(struct kit *kit, const struct kit_shape *shape, const struct iog
 		.pages_free = kit_pages_free,
 		.object_alloc = kit_object_alloc,
 		.object_free = kit_object_free,
+		.now_ns = kit_now_ns,
 	};
 	kit->observed = kit->plain;
 	kit->shape = *shape;

@@ -54,6 +54,9 @@ struct kit {
 extern const struct kit_shape kit_vtdss_48;
 extern const struct kit_shape kit_x86_64_48;
 
+/* The clock of the units that kit_create() makes from now on; NULL: the process's. */
+extern uint64_t (*kit_now_ns)(void *ctx);
+
 /* A unit with one domain, id 1, and an empty root. @config may be NULL; its violation callback is the kit's. */
 void kit_create(struct kit *kit, const struct kit_shape *shape, const struct iog_sim_config *config);
 void kit_destroy(struct kit *kit);

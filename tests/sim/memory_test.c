@@ -30,6 +30,7 @@ static void *test_aligned_alloc(size_t alignment, size_t size)
 #define realloc test_realloc
 #define aligned_alloc test_aligned_alloc
 #include "host/sim/cache.c"
+#include "host/sim/faults.c"
 #include "host/sim/history.c"
 #include "host/sim/judge.c"
 #include "host/sim/oracle.c"
@@ -37,6 +38,7 @@ static void *test_aligned_alloc(size_t alignment, size_t size)
 #include "host/sim/queue.c"
 #include "host/sim/sim.c"
 #include "host/sim/tables.c"
+#include "host/sim/wait.c"
 #include "host/sim/walk.c"
 #undef calloc
 #undef realloc

@@ -58,6 +58,20 @@ enum iog_sim_flags {
 	 * does it. Without this flag it is an early reuse, as any other.
 	 */
 	IOG_SIM_REVIVAL = 1 << 1,
+	/* Every caller queues a wait of its own, even where one that others queue would serve it: what sharing them saves. */
+	IOG_SIM_OWN_WAITS = 1 << 2,
+};
+
+/*
+ * What hardware can be made to do, see iog_sim_misbehave(). An occasion is a wait that begins, but for QUEUE_FULL, where it is a command.
+ */
+enum iog_sim_fault_kind {
+	IOG_SIM_FAULT_STALL,               /* hardware stops in the middle of the queue: nothing more is executed, the wait does not complete */
+	IOG_SIM_FAULT_LOST_COMPLETION,     /* the commands are executed, and nobody is told */
+	IOG_SIM_FAULT_QUEUE_FULL,          /* the queue stays full: the command does not go in before its deadline */
+	IOG_SIM_FAULT_SPURIOUS_COMPLETION, /* a completion that is nobody's arrives before the wait's own */
+	IOG_SIM_FAULT_QUEUE_ERROR,         /* hardware aborts the waits in the queue: each caller has to submit its commands again */
+	IOG_SIM_FAULT_KINDS,
 };
 
 /**
@@ -70,6 +84,7 @@ struct iog_sim_config {
 	/* Walk caches: entries that point to tables of level 0, 1, 2, ...; powers of two. Default 64, 32, 16, 16, 16. Index n caches pointers to tables of level n. */
 	uint32_t walk_entries[IOG_LEVELS_MAX - 1];
 	uint32_t walk_ways; /* default 4 */
+	uint32_t walk_level_ways[IOG_LEVELS_MAX - 1]; /* the same for one of them; default walk_ways */
 	/* Invalidation queue slots; default 256. A submission to a full queue processes it first. */
 	uint32_t queue_entries;
 	uint32_t flags; /* enum iog_sim_flags */
@@ -84,6 +99,26 @@ struct iog_sim_config {
 	uint32_t oas;
 	uint32_t pgtable_flags;
 	uint32_t domain_ids;
+	/*
+	 * What invalidations take, ns of real time, default 0: each wait, and what is drawn for it evenly from 0 to wait_jitter_ns; each command for a range, for a domain, for a
+	 * device's TLB. Commands are executed one after the other. Callers spin on the platform's clock (now_ns; without one, the process's), without a lock. Domains see
+	 * wait_ns, range_ns and domain_ns in struct iog_unit.
+	 */
+	uint32_t wait_ns;
+	uint32_t wait_jitter_ns;
+	uint32_t range_ns;
+	uint32_t domain_ns;
+	uint32_t device_ns;
+	/* What reading an entry takes, ns: accounted in stats.walk_ns, not waited for. */
+	uint32_t walk_read_ns;
+	/*
+	 * How long hardware, and a device, may take to answer, ns; default 1 s, and deadline_ns. A deadline that comes because of misbehaviour is not waited for: the
+	 * simulator's clock jumps there.
+	 */
+	uint64_t deadline_ns;
+	uint64_t device_deadline_ns;
+	/* Where random numbers begin. The same calls by one thread on the same seed: the same counters. */
+	uint64_t seed;
 };
 
 /**
@@ -97,7 +132,13 @@ struct iog_sim_stats {
 	uint64_t walk_reads;                     /* entries read from memory */
 	uint64_t range_commands, range_leaf_only;/* invalidations of a range; how many of them kept the walk caches */
 	uint64_t domain_commands, wait_commands;
+	uint64_t shared_waits;                   /* callers that were served by a wait of somebody else's */
 	uint64_t walk_cache_flushes;             /* commands that dropped walk-cache entries' validity: ranges not leaf-only, and domains */
+	uint64_t walk_ns;                        /* walk_reads as time, by config.walk_read_ns */
+	uint64_t faults_injected[IOG_SIM_FAULT_KINDS];
+	uint64_t timeouts, device_timeouts;      /* deadlines that came: of the queue, of devices */
+	uint64_t queue_aborts;                   /* how often hardware threw everything out of the queue */
+	uint64_t spurious_completions;           /* that somebody looked at and did not take for its own */
 	uint64_t violations[IOG_SIM_VIOLATION_KINDS];
 	uint64_t violations_total;
 	uint64_t unjudged;                       /* accesses of domains that the judge gave up for want of memory; 0 in a run that proves anything */
@@ -187,24 +228,31 @@ IOG_API int iog_sim_dma(struct iog_sim_domain *domain, iog_iova_t iova, void *bu
  * @last: last address, inclusive.
  * @leaf_only: keep the walk caches.
  *
- * Context: any. Takes effect at the next iog_sim_inval_wait() at the latest.
+ * This call, iog_sim_inval_domain() and iog_sim_inval_wait() are for one thread at a time where hardware misbehaves: a wait tells of commands that are lost, whoever queued them.
+ *
+ * Context: any; waits for room in the queue. Takes effect at the next iog_sim_inval_wait() at the latest.
+ * Return: 0; -IOG_ETIMEDOUT when the queue stayed full, and all that was in it is lost.
  */
-IOG_API void iog_sim_inval_range(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, bool leaf_only);
+IOG_API int iog_sim_inval_range(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, bool leaf_only);
 
 /**
  * iog_sim_inval_domain() - queue: forget everything of a domain.
  * @domain: the domain.
  *
- * Context: any.
+ * Context: as iog_sim_inval_range().
+ * Return: as iog_sim_inval_range().
  */
-IOG_API void iog_sim_inval_domain(struct iog_sim_domain *domain);
+IOG_API int iog_sim_inval_domain(struct iog_sim_domain *domain);
 
 /**
  * iog_sim_inval_wait() - wait until all that was queued before has taken effect.
  * @sim: the unit.
  *
- * Context: any.
- * Return: 0.
+ * Callers that wait at the same time share: one wait runs at a time, and the next serves all who came before it began.
+ *
+ * Context: any; waits for hardware.
+ * Return: 0; -IOG_ETIMEDOUT when it did not answer before its deadline, or -IOG_EIO when it threw the queue's contents away: commands that were queued have
+ *         not taken effect, the queue is empty and works again, and the commands have to be submitted once more.
  */
 IOG_API int iog_sim_inval_wait(struct iog_sim *sim);
 
@@ -213,10 +261,26 @@ IOG_API int iog_sim_inval_wait(struct iog_sim *sim);
  * @gather: what to forget.
  * @ctx: the struct iog_sim_domain.
  *
- * Context: any.
- * Return: 0.
+ * Commands that hardware throws away are submitted again, three times at most.
+ *
+ * Context: any; waits for hardware.
+ * Return: 0; -IOG_ETIMEDOUT when hardware did not answer before its deadline; -IOG_EIO when it kept throwing the commands away.
  */
 IOG_API int iog_sim_flush(const struct iog_gather *gather, void *ctx);
+
+/**
+ * iog_sim_misbehave() - have hardware do what it should not.
+ * @sim: the unit.
+ * @kind: what.
+ * @after: occasions that pass before.
+ * @count: occasions that then go wrong; 0: none any more; UINT64_MAX: all.
+ *
+ * Replaces what was asked for this kind before. Calls that run into it return as documented, after which the queue is empty and works; nothing that was waiting counts as invalidated.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EINVAL for an unknown @kind.
+ */
+IOG_API int iog_sim_misbehave(struct iog_sim *sim, enum iog_sim_fault_kind kind, uint64_t after, uint64_t count);
 
 /**
  * iog_sim_note_map() - tell the judge: a map has returned. Until it is told, no access may be expected to land there: one that does is a violation.

@@ -42,6 +42,7 @@ static bool concerns(const struct event *event, const struct followed *followed,
 	case EVENT_ACCESS:
 	case EVENT_QUEUED:
 	case EVENT_INVALIDATED:
+	case EVENT_LOST:
 	case EVENT_VIOLATION:
 		break;
 	}
@@ -92,13 +93,14 @@ static void print_event(const struct event *event, uint64_t nr, FILE *stream)
 		break;
 	case EVENT_QUEUED:
 	case EVENT_INVALIDATED:
+	case EVENT_LOST:
 		fprintf(stream, "invalidation of ");
 		if (event->detail & EVENT_DOMAIN)
 			fputs("the domain", stream);
 		else
 			fprintf(stream, "[0x%" PRIx64 ", 0x%" PRIx64 "]%s", event->first, event->last,
 				event->detail & EVENT_LEAF_ONLY ? ", leaves only" : "");
-		fputs(event->kind == EVENT_QUEUED ? " queued" : " completed", stream);
+		fputs(event->kind == EVENT_QUEUED ? " queued" : event->kind == EVENT_LOST ? " lost" : " completed", stream);
 		break;
 	case EVENT_TABLE_TAKEN:
 		fprintf(stream, "table 0x%" PRIx64 " taken from stock", event->table);

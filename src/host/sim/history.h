@@ -24,6 +24,7 @@ enum event_kind {
 	EVENT_ACCESS,      /* first -> paddr, prot; @fault and @source say how; @table the last table read */
 	EVENT_QUEUED,      /* an invalidation of first..last was submitted */
 	EVENT_INVALIDATED, /* it has taken effect */
+	EVENT_LOST,        /* it has not, or nobody was told */
 	EVENT_TABLE_TAKEN, /* @table, for all domains */
 	EVENT_TABLE_FREED,
 	EVENT_TABLE_GONE, /* its memory went back to the host */

@@ -18,6 +18,7 @@
 #include <iogate/host/sim.h>
 
 #include "cache.h"
+#include "faults.h"
 #include "history.h"
 #include "judge.h"
 #include "oracle.h"
@@ -48,6 +49,17 @@ struct iog_sim_domain {
 /* As domains and devices see it. */
 struct sim_unit;
 
+/* Costs and deadlines as configured, defaults filled in. */
+struct sim_costs {
+	uint32_t wait_ns;
+	uint32_t wait_jitter_ns;
+	uint32_t range_ns;
+	uint32_t domain_ns;
+	uint32_t device_ns;
+	uint64_t deadline_ns;
+	uint64_t device_deadline_ns;
+};
+
 struct iog_sim {
 	/* Alone in its line with what every call touches next. */
 	_Alignas(64) _Atomic uint32_t lock;
@@ -66,6 +78,10 @@ struct iog_sim {
 	struct iog_sim_domain *domains;
 	struct sim_unit *unit; /* NULL until it is asked for */
 	struct iog_sim_config as_unit; /* constant */
+	uint64_t (*now_ns)(void *ctx); /* constant; NULL: the process's own clock */
+	void *clock_ctx;
+	struct sim_costs costs; /* constant */
+	struct faults faults;
 
 	void (*violation)(void *ctx, const struct iog_sim_violation *violation);
 	void *violation_ctx;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Invalidation commands: the ring, their execution, and what a gather becomes. See queue.h.
+ * Invalidation commands: the ring, their execution, and what a gather becomes. See queue.h; who waits how is in wait.c.
  */
 #include <stdlib.h>
 
@@ -8,6 +8,8 @@
 
 /* Beyond this many range commands, forgetting the whole domain is cheaper. */
 #define GATHER_COMMANDS_MAX 16
+/* A caller whose commands hardware aborts this often gives up. */
+#define TRIES_MAX 4
 
 /* A piece of the address space that one command will cover. */
 struct run {
@@ -43,7 +45,7 @@ static void command_event(struct iog_sim *sim, enum event_kind kind, const struc
 	};
 }
 
-static void execute(struct iog_sim *sim, const struct command *command, uint64_t number)
+static void execute(struct iog_sim *sim, const struct command *command, uint64_t number, bool told)
 {
 	struct iog_sim_domain *domain = command->domain;
 
@@ -54,36 +56,43 @@ static void execute(struct iog_sim *sim, const struct command *command, uint64_t
 		if (!(command->flags & COMMAND_LEAF_ONLY))
 			iog_sim_walk_drop_range(&sim->caches, domain->id, domain->geometry, command->first, command->last);
 	}
-	command_event(sim, EVENT_INVALIDATED, command);
-	iog_sim_oracle_invalidated(domain, command->first, command->last, number, command->flags & COMMAND_NAMED);
+	command_event(sim, told ? EVENT_INVALIDATED : EVENT_LOST, command);
+	if (told)
+		iog_sim_oracle_invalidated(domain, command->first, command->last, number, command->flags & COMMAND_NAMED);
+}
+
+void iog_sim_queue_execute(struct iog_sim *sim, uint64_t number, bool told)
+{
+	struct queue *queue = &sim->queue;
+
+	while (queue->executed < number) {
+		const struct command *command = &queue->ring[queue->executed % queue->size];
+
+		queue->executed++;
+		execute(sim, command, queue->executed, told);
+	}
 }
 
 void iog_sim_queue_drain(struct iog_sim *sim)
 {
-	struct queue *queue = &sim->queue;
-
-	while (queue->executed < queue->submitted) {
-		const struct command *command = &queue->ring[queue->executed % queue->size];
-
-		queue->executed++;
-		execute(sim, command, queue->executed);
-	}
+	iog_sim_queue_execute(sim, sim->queue.submitted, true);
 }
 
-void iog_sim_queue_submit(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, uint32_t flags)
+void iog_sim_queue_discard(struct iog_sim *sim)
 {
-	struct iog_sim *sim = domain->sim;
 	struct queue *queue = &sim->queue;
-	struct command *command;
 
-	if (queue->submitted - queue->executed == queue->size)
-		iog_sim_queue_drain(sim);
+	for (; queue->executed < queue->submitted; queue->executed++)
+		command_event(sim, EVENT_LOST, &queue->ring[queue->executed % queue->size]);
+}
 
-	command = &queue->ring[queue->submitted % queue->size];
-	*command = (struct command){ domain, first, last, flags };
-	queue->submitted++;
-	command_event(sim, EVENT_QUEUED, command);
+static uint64_t command_cost(const struct iog_sim *sim, const struct command *command)
+{
+	return command->flags & COMMAND_DOMAIN ? sim->costs.domain_ns : sim->costs.range_ns;
+}
 
+static void command_count(struct iog_sim *sim, uint32_t flags)
+{
 	if (flags & COMMAND_DOMAIN)
 		sim->stats.domain_commands++;
 	else
@@ -92,6 +101,58 @@ void iog_sim_queue_submit(struct iog_sim_domain *domain, iog_iova_t first, iog_i
 		sim->stats.range_leaf_only++;
 	else
 		sim->stats.walk_cache_flushes++;
+}
+
+/* There is room afterwards, unless hardware has stopped taking commands. Returns 0 or -IOG_ETIMEDOUT. */
+static int room_make(struct iog_sim *sim)
+{
+	struct queue *queue = &sim->queue;
+
+	if (!queue->modelled) {
+		if (queue->submitted - queue->executed == queue->size)
+			iog_sim_queue_drain(sim);
+		return 0;
+	}
+	if (iog_sim_fault_strikes(sim, IOG_SIM_FAULT_QUEUE_FULL)) {
+		iog_sim_skip_ns(sim, sim->costs.deadline_ns);
+		iog_sim_queue_recover(sim, -IOG_ETIMEDOUT);
+		return -IOG_ETIMEDOUT;
+	}
+	while (queue->submitted - queue->executed == queue->size)
+		iog_sim_wait_room(sim);
+	return 0;
+}
+
+int iog_sim_queue_submit(struct iog_sim *sim, const struct command *command, struct waiter *waiter)
+{
+	struct queue *queue = &sim->queue;
+	int error;
+
+	if (waiter && waiter->outcome)
+		return waiter->outcome;
+	error = room_make(sim);
+	if (waiter && !waiter->outcome)
+		waiter->outcome = error;
+	/* What came before it may have been lost while it waited for room. */
+	if (waiter && waiter->outcome)
+		return waiter->outcome;
+	if (error)
+		return error;
+
+	queue->ring[queue->submitted % queue->size] = *command;
+	queue->submitted++;
+	if (waiter)
+		waiter->last = queue->submitted;
+	else
+		queue->raw_last = queue->submitted;
+	command_event(sim, EVENT_QUEUED, command);
+	command_count(sim, command->flags);
+	if (queue->timed) {
+		uint64_t now = iog_sim_now(sim);
+
+		queue->busy_until = (queue->busy_until > now ? queue->busy_until : now) + command_cost(sim, command);
+	}
+	return 0;
 }
 
 /* Ascending by first address. Few, and mostly in order as they come. */
@@ -126,16 +187,21 @@ static uint32_t runs_join(struct run *runs, uint32_t nr)
 	return nr ? joined + 1 : 0;
 }
 
-void iog_sim_queue_submit_gather(struct iog_sim_domain *domain, const struct iog_gather *gather)
+static int submit_domain(struct iog_sim_domain *domain, struct waiter *waiter)
+{
+	return iog_sim_queue_submit(domain->sim, &(struct command){ domain, NULL, 0, UINT64_MAX, COMMAND_DOMAIN }, waiter);
+}
+
+/* The commands that a gather asks for. */
+static int submit_gather(struct iog_sim_domain *domain, const struct iog_gather *gather, struct waiter *waiter)
 {
 	struct run runs[IOG_GATHER_RANGES + IOG_GATHER_TABLES];
 	uint32_t flags = gather->nr_tables || gather->walk_caches ? 0 : COMMAND_LEAF_ONLY;
 	uint32_t nr = 0;
+	int error = 0;
 
-	if (gather->everything) {
-		iog_sim_queue_submit(domain, 0, UINT64_MAX, COMMAND_DOMAIN);
-		return;
-	}
+	if (gather->everything)
+		return submit_domain(domain, waiter);
 	for (uint32_t i = 0; i < gather->nr_ranges; i++)
 		runs[nr++] = (struct run){ gather->ranges[i].first, gather->ranges[i].last, true };
 	for (uint32_t i = 0; i < gather->nr_tables; i++)
@@ -145,10 +211,30 @@ void iog_sim_queue_submit_gather(struct iog_sim_domain *domain, const struct iog
 		nr = runs_join(runs, nr);
 	}
 
-	if (nr > GATHER_COMMANDS_MAX) {
-		iog_sim_queue_submit(domain, 0, UINT64_MAX, COMMAND_DOMAIN);
-		return;
+	if (nr > GATHER_COMMANDS_MAX)
+		return submit_domain(domain, waiter);
+	for (uint32_t i = 0; i < nr && !error; i++)
+		error = iog_sim_queue_submit(domain->sim,
+					     &(struct command){ domain, NULL, runs[i].first, runs[i].last, flags | (runs[i].named ? COMMAND_NAMED : 0) },
+					     waiter);
+	return error;
+}
+
+int iog_sim_queue_invalidate(struct iog_sim_domain *domain, const struct iog_gather *gather)
+{
+	struct iog_sim *sim = domain->sim;
+	int error = 0;
+
+	for (uint32_t tries = 0; tries < TRIES_MAX; tries++) {
+		struct waiter waiter;
+
+		iog_sim_waiter_enter(sim, &waiter);
+		error = gather ? submit_gather(domain, gather, &waiter) : submit_domain(domain, &waiter);
+		if (!error)
+			error = iog_sim_wait(sim, &waiter);
+		iog_sim_waiter_leave(sim, &waiter);
+		if (error != -IOG_EAGAIN)
+			return error;
 	}
-	for (uint32_t i = 0; i < nr; i++)
-		iog_sim_queue_submit(domain, runs[i].first, runs[i].last, flags | (runs[i].named ? COMMAND_NAMED : 0));
+	return -IOG_EIO;
 }

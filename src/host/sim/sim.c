@@ -10,8 +10,11 @@
 #define IOTLB_ENTRIES_DEFAULT 256
 #define WAYS_DEFAULT 4
 #define QUEUE_ENTRIES_DEFAULT 256
+#define DEADLINE_DEFAULT UINT64_C(1000000000)
 /* Entries of a cache, slots of the queue: far beyond any hardware. */
 #define CONFIG_ENTRIES_MAX (1u << 20)
+
+#define SIM_FLAGS (IOG_SIM_NO_ORACLE | IOG_SIM_REVIVAL | IOG_SIM_OWN_WAITS)
 
 static const uint32_t walk_entries_default[WALK_CACHE_LEVELS] = { 64, 32, 16, 16, 16 };
 
@@ -51,10 +54,24 @@ static int sim_configure(struct iog_sim *sim, const struct iog_sim_config *confi
 	if (error)
 		return error;
 	for (uint32_t n = 0; n < WALK_CACHE_LEVELS; n++) {
-		error = cache_create(&sim->caches.walk[n], config->walk_entries[n], walk_entries_default[n], config->walk_ways);
+		error = cache_create(&sim->caches.walk[n], config->walk_entries[n], walk_entries_default[n],
+				     config->walk_level_ways[n] ? config->walk_level_ways[n] : config->walk_ways);
 		if (error)
 			return error;
 	}
+	sim->costs = (struct sim_costs){
+		.wait_ns = config->wait_ns,
+		.wait_jitter_ns = config->wait_jitter_ns,
+		.range_ns = config->range_ns,
+		.domain_ns = config->domain_ns,
+		.device_ns = config->device_ns,
+		.deadline_ns = config->deadline_ns ? config->deadline_ns : DEADLINE_DEFAULT,
+	};
+	sim->costs.device_deadline_ns = config->device_deadline_ns ? config->device_deadline_ns : sim->costs.deadline_ns;
+	sim->queue.timed = config->wait_ns || config->wait_jitter_ns || config->range_ns || config->domain_ns || config->device_ns;
+	sim->queue.modelled = sim->queue.timed;
+	sim->queue.shared = !(config->flags & IOG_SIM_OWN_WAITS);
+	sim->queue.random = config->seed;
 	error = iog_sim_queue_init(&sim->queue, config->queue_entries ? config->queue_entries : QUEUE_ENTRIES_DEFAULT);
 	if (error)
 		return error;
@@ -69,7 +86,7 @@ int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_con
 
 	if (!config)
 		config = &defaults;
-	if (config->flags & ~(uint32_t)(IOG_SIM_NO_ORACLE | IOG_SIM_REVIVAL) || config->queue_entries > CONFIG_ENTRIES_MAX || config->domain_ids >= CONFIG_ENTRIES_MAX)
+	if (config->flags & ~(uint32_t)SIM_FLAGS || config->queue_entries > CONFIG_ENTRIES_MAX || config->domain_ids >= CONFIG_ENTRIES_MAX)
 		return -IOG_EINVAL;
 
 	sim = aligned_alloc(_Alignof(struct iog_sim), sizeof(*sim));
@@ -84,6 +101,8 @@ int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_con
 	sim->direct_map_offset = platform->direct_map_offset;
 	sim->judging = !(config->flags & IOG_SIM_NO_ORACLE);
 	sim->revival = config->flags & IOG_SIM_REVIVAL;
+	sim->now_ns = platform->now_ns;
+	sim->clock_ctx = platform->ctx;
 	sim->as_unit = *config;
 	sim->violation = config->violation;
 	sim->violation_ctx = config->violation_ctx;
@@ -172,7 +191,7 @@ void iog_sim_domain_destroy(struct iog_sim_domain *domain)
 	sim = domain->sim;
 	sim_lock(sim);
 	/* Commands that are queued may name it. */
-	iog_sim_queue_drain(sim);
+	iog_sim_wait_idle(sim);
 	iog_sim_cache_drop_domain(&sim->caches, domain->id);
 	for (link = &sim->domains; *link != domain; link = &(*link)->next)
 		;
@@ -299,40 +318,56 @@ int iog_sim_dma(struct iog_sim_domain *domain, iog_iova_t iova, void *buffer, si
 	return error;
 }
 
-void iog_sim_inval_range(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, bool leaf_only)
+int iog_sim_inval_range(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, bool leaf_only)
 {
+	struct command command = { domain, NULL, first, last, COMMAND_NAMED | (leaf_only ? COMMAND_LEAF_ONLY : 0) };
+	int error;
+
 	sim_lock(domain->sim);
-	iog_sim_queue_submit(domain, first, last, COMMAND_NAMED | (leaf_only ? COMMAND_LEAF_ONLY : 0));
+	error = iog_sim_queue_submit(domain->sim, &command, NULL);
 	sim_unlock(domain->sim);
+	return error;
 }
 
-void iog_sim_inval_domain(struct iog_sim_domain *domain)
+int iog_sim_inval_domain(struct iog_sim_domain *domain)
 {
+	struct command command = { domain, NULL, 0, UINT64_MAX, COMMAND_DOMAIN };
+	int error;
+
 	sim_lock(domain->sim);
-	iog_sim_queue_submit(domain, 0, UINT64_MAX, COMMAND_DOMAIN);
+	error = iog_sim_queue_submit(domain->sim, &command, NULL);
 	sim_unlock(domain->sim);
+	return error;
 }
 
 int iog_sim_inval_wait(struct iog_sim *sim)
 {
+	struct waiter waiter;
+	int error;
+
 	sim_lock(sim);
-	sim->stats.wait_commands++;
-	iog_sim_queue_drain(sim);
+	iog_sim_waiter_enter(sim, &waiter);
+	error = iog_sim_wait(sim, &waiter);
+	iog_sim_waiter_leave(sim, &waiter);
+	if (error == -IOG_EAGAIN)
+		error = -IOG_EIO;
+	if (!error)
+		error = sim->queue.raw_outcome;
+	sim->queue.raw_outcome = 0;
 	sim_unlock(sim);
-	return 0;
+	return error;
 }
 
 int iog_sim_flush(const struct iog_gather *gather, void *ctx)
 {
 	struct iog_sim_domain *domain = ctx;
 	struct iog_sim *sim = domain->sim;
+	int error;
 
 	sim_lock(sim);
-	iog_sim_queue_submit_gather(domain, gather);
-	sim->stats.wait_commands++;
-	iog_sim_queue_drain(sim);
+	error = iog_sim_queue_invalidate(domain, gather);
 	sim_unlock(sim);
-	return 0;
+	return error;
 }
 
 static void note_event(struct iog_sim_domain *domain, enum event_kind kind, iog_iova_t iova, iog_paddr_t paddr, uint64_t size,
@@ -385,6 +420,7 @@ void iog_sim_stats(struct iog_sim *sim, struct iog_sim_stats *stats)
 {
 	sim_lock(sim);
 	*stats = sim->stats;
+	stats->walk_ns = stats->walk_reads * sim->as_unit.walk_read_ns;
 	sim_unlock(sim);
 }
 

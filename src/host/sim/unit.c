@@ -123,19 +123,14 @@ static int unit_invalidate(struct iog_unit *unit, uint32_t id, const struct iog_
 {
 	struct iog_sim *sim = sim_of(unit);
 	struct iog_sim_domain *domain;
+	int error = -IOG_ENOENT;
 
 	sim_lock(sim);
 	domain = domain_find(sim, id);
-	if (domain) {
-		if (gather)
-			iog_sim_queue_submit_gather(domain, gather);
-		else
-			iog_sim_queue_submit(domain, 0, UINT64_MAX, COMMAND_DOMAIN);
-		sim->stats.wait_commands++;
-		iog_sim_queue_drain(sim);
-	}
+	if (domain)
+		error = iog_sim_queue_invalidate(domain, gather);
 	sim_unlock(sim);
-	return domain ? 0 : -IOG_ENOENT;
+	return error;
 }
 
 static const struct iog_unit_ops unit_ops = {
@@ -187,6 +182,9 @@ static struct sim_unit *unit_create(struct iog_sim *sim)
 	unit->unit.oas = config->oas ? config->oas : OAS_DEFAULT;
 	unit->unit.pgtable_flags = config->pgtable_flags;
 	unit->unit.domain_ids = config->domain_ids ? config->domain_ids : DOMAIN_IDS_DEFAULT;
+	unit->unit.wait_ns = config->wait_ns;
+	unit->unit.range_ns = config->range_ns;
+	unit->unit.domain_ns = config->domain_ns;
 	if (iog_unit_init(&unit->unit)) {
 		free(unit);
 		return NULL;
