@@ -29,7 +29,9 @@ static void *test_aligned_alloc(size_t alignment, size_t size)
 #define calloc test_calloc
 #define realloc test_realloc
 #define aligned_alloc test_aligned_alloc
+#include "host/sim/ats.c"
 #include "host/sim/cache.c"
+#include "host/sim/device.c"
 #include "host/sim/faults.c"
 #include "host/sim/history.c"
 #include "host/sim/judge.c"

@@ -3,7 +3,7 @@
  * A simulated IOMMU: it walks the very bytes of the page tables through an IOTLB and walk caches, takes invalidation commands, and judges.
  *
  * The judge (oracle) is told what each address should translate to and reports as a violation, with history:
- *   - a device access that lands through a translation whose invalidation had completed;
+ *   - a device access that lands through a translation whose invalidation had completed: the unit's, and for devices with a TLB theirs;
  *   - a walk that reads a table which has been given back, and a table given back while a walk cache still points to it;
  *   - an address, or memory, reused before its invalidation completed;
  *   - a device access that should have worked and did not, or landed elsewhere.
@@ -63,7 +63,7 @@ enum iog_sim_flags {
 };
 
 /*
- * What hardware can be made to do, see iog_sim_misbehave(). An occasion is a wait that begins, but for QUEUE_FULL, where it is a command.
+ * What hardware can be made to do, see iog_sim_misbehave(). An occasion is a wait that begins; for QUEUE_FULL a command; for DEVICE_TIMEOUT an invalidation of a device's TLB.
  */
 enum iog_sim_fault_kind {
 	IOG_SIM_FAULT_STALL,               /* hardware stops in the middle of the queue: nothing more is executed, the wait does not complete */
@@ -71,6 +71,7 @@ enum iog_sim_fault_kind {
 	IOG_SIM_FAULT_QUEUE_FULL,          /* the queue stays full: the command does not go in before its deadline */
 	IOG_SIM_FAULT_SPURIOUS_COMPLETION, /* a completion that is nobody's arrives before the wait's own */
 	IOG_SIM_FAULT_QUEUE_ERROR,         /* hardware aborts the waits in the queue: each caller has to submit its commands again */
+	IOG_SIM_FAULT_DEVICE_TIMEOUT,      /* a device does not answer, and does not forget; the queue goes on. See iog_sim_device_mute() for one that never does */
 	IOG_SIM_FAULT_KINDS,
 };
 
@@ -126,7 +127,7 @@ struct iog_sim_config {
  */
 struct iog_sim_stats {
 	uint64_t reads, writes, faults;          /* device accesses, of one page each, and how many faulted */
-	uint64_t iotlb_hits, iotlb_misses;       /* one of them per access */
+	uint64_t iotlb_hits, iotlb_misses;       /* one of them per access, and for devices with a TLB per request */
 	uint64_t walk_hits[IOG_LEVELS_MAX - 1];  /* the walk started at a cached pointer to a table of this level */
 	uint64_t walk_misses;                    /* walks that started at the root */
 	uint64_t walk_reads;                     /* entries read from memory */
@@ -134,6 +135,10 @@ struct iog_sim_stats {
 	uint64_t domain_commands, wait_commands;
 	uint64_t shared_waits;                   /* callers that were served by a wait of somebody else's */
 	uint64_t walk_cache_flushes;             /* commands that dropped walk-cache entries' validity: ranges not leaf-only, and domains */
+	uint64_t device_range_commands, device_all_commands; /* invalidations of devices' TLBs: of a range, of all */
+	uint64_t ats_hits, ats_misses;           /* accesses of devices with a TLB: what they found there, and did not */
+	uint64_t ats_requests;                   /* translations that they asked the unit for: of misses, and ahead; each looks into the IOTLB */
+	uint64_t prewalk_reads, prewalk_ns;      /* the part of walk_reads, and of walk_ns, for those asked for ahead */
 	uint64_t walk_ns;                        /* walk_reads as time, by config.walk_read_ns */
 	uint64_t faults_injected[IOG_SIM_FAULT_KINDS];
 	uint64_t timeouts, device_timeouts;      /* deadlines that came: of the queue, of devices */
@@ -377,6 +382,47 @@ IOG_API int iog_sim_device_dma_bypass(struct iog_sim *sim, uint32_t device, iog_
  * Return: 0; -IOG_ENOMEM.
  */
 IOG_API int iog_sim_device_bypass(struct iog_sim *sim, uint32_t device, bool granted);
+
+/**
+ * iog_sim_device_ats() - give a device a TLB of its own, or take it away.
+ * @sim: the unit.
+ * @device: the device's id there.
+ * @entries: a power of two; 0: none, and the device is as any other.
+ * @ways: a power of two; 0: default 4.
+ *
+ * Its accesses look there first. A miss is a translation request, which the unit answers through its IOTLB and walk caches; the device keeps the answer until the unit op
+ * device_invalidate() tells it to forget, or the device is blocked or put elsewhere. What it had before is forgotten.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EINVAL; -IOG_ENOSPC with 64 such devices; -IOG_ENOMEM.
+ */
+IOG_API int iog_sim_device_ats(struct iog_sim *sim, uint32_t device, uint32_t entries, uint32_t ways);
+
+/**
+ * iog_sim_device_translate_request() - a device asks for translations before its DMA begins.
+ * @sim: the unit.
+ * @device: the device's id there.
+ * @iova: first address.
+ * @size: bytes.
+ * @prot: what it will do: IOG_PROT_READ, IOG_PROT_WRITE or both.
+ *
+ * Pages that it has translations of are passed over.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EFAULT at the first page that is refused; -IOG_EOPNOTSUPP for a device without a TLB; -IOG_EINVAL.
+ */
+IOG_API int iog_sim_device_translate_request(struct iog_sim *sim, uint32_t device, iog_iova_t iova, uint64_t size, uint32_t prot);
+
+/**
+ * iog_sim_device_mute() - a device that does not answer invalidations any more, and keeps what it has.
+ * @sim: the unit.
+ * @device: the device's id there.
+ * @mute: whether.
+ *
+ * Context: any.
+ * Return: 0; -IOG_ENOMEM.
+ */
+IOG_API int iog_sim_device_mute(struct iog_sim *sim, uint32_t device, bool mute);
 
 /**
  * iog_sim_device_domain() - the domain that a device is in, for iog_sim_note_map(), iog_sim_note_unmap() and iog_sim_history().

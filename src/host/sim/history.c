@@ -94,7 +94,7 @@ static void print_event(const struct event *event, uint64_t nr, FILE *stream)
 	case EVENT_QUEUED:
 	case EVENT_INVALIDATED:
 	case EVENT_LOST:
-		fprintf(stream, "invalidation of ");
+		fprintf(stream, "invalidation %sof ", event->detail & EVENT_DEVICE ? "in a device " : "");
 		if (event->detail & EVENT_DOMAIN)
 			fputs("the domain", stream);
 		else

@@ -34,6 +34,7 @@ enum event_kind {
 enum event_flags {
 	EVENT_LEAF_ONLY = 1 << 0, /* an invalidation that kept the walk caches */
 	EVENT_DOMAIN = 1 << 1,    /* an invalidation of the whole domain */
+	EVENT_DEVICE = 1 << 2,    /* an invalidation of a device's TLB */
 };
 
 struct event {

@@ -18,6 +18,7 @@
 #include <iogate/host/sim.h>
 
 #include "cache.h"
+#include "device.h"
 #include "faults.h"
 #include "history.h"
 #include "judge.h"
@@ -41,6 +42,7 @@ struct iog_sim_domain {
 	iog_paddr_t paddr_last; /* the most that fits into the output address width */
 	bool sign_extended;
 
+	uint64_t ats;   /* the devices in it that have a TLB, see device.h */
 	bool root_gone; /* the root's memory went back to the host */
 	struct oracle_pages expected;
 	struct iog_sim_domain *next;
@@ -76,6 +78,7 @@ struct iog_sim {
 	struct frame_filter frames;
 	struct history history;
 	struct iog_sim_domain *domains;
+	struct device_table devices;
 	struct sim_unit *unit; /* NULL until it is asked for */
 	struct iog_sim_config as_unit; /* constant */
 	uint64_t (*now_ns)(void *ctx); /* constant; NULL: the process's own clock */
@@ -87,6 +90,16 @@ struct iog_sim {
 	void *violation_ctx;
 	uint64_t printed; /* violations the default callback has printed */
 };
+
+/* Of the only bit set. */
+static inline uint32_t bit_number(uint64_t bit)
+{
+	uint32_t number = 0;
+
+	while (bit >>= 1)
+		number++;
+	return number;
+}
 
 /*
  * Uncontended, one exchange. A holder never waits for anything but the page cache of its own memory; on a busy machine it may be
@@ -115,8 +128,14 @@ static inline void sim_unlock(struct iog_sim *sim)
 /* One access of at most a page, under the lock. Returns whether it landed. */
 bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr);
 
+/* What follows from a translation: counted, remembered, judged. Returns whether the access landed. */
+bool iog_sim_access_end(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, const struct walk *walk, iog_paddr_t *paddr);
+
 /* Between memory at @paddr and @buffer, within a page. Under the lock. */
 void iog_sim_move(struct iog_sim *sim, iog_paddr_t paddr, void *buffer, size_t size, uint32_t prot);
+
+/* A cache as configured. Returns 0, -IOG_EINVAL or -IOG_ENOMEM; fini is called in any case. @ways: 0 for the default. */
+int iog_sim_cache_create(struct cache *cache, uint32_t entries, uint32_t ways);
 
 /* Free what unit.c has made. */
 void iog_sim_unit_fini(struct iog_sim *sim);

@@ -46,6 +46,8 @@ const char *iog_sim_source_words(uint32_t source, char *words)
 		return "through the live tables";
 	if (source == SOURCE_IOTLB)
 		return "through an IOTLB entry";
+	if (source == SOURCE_DEVICE_TLB)
+		return "through an entry of the device's TLB";
 	snprintf(words, SOURCE_WORDS, "through a cached pointer to a table of level %" PRIu32, source - SOURCE_WALK_CACHE);
 	return words;
 }
@@ -119,6 +121,8 @@ static void judge_lost(struct iog_sim_domain *domain, iog_iova_t iova, iog_paddr
 		snprintf(why, sizeof(why), "walk cache held a replaced table: 0x%" PRIx64 ", not 0x%" PRIx64, walk->table, memory.table);
 	else if (walk->source == SOURCE_IOTLB)
 		snprintf(why, sizeof(why), "the IOTLB held a replaced mapping");
+	else if (walk->source == SOURCE_DEVICE_TLB)
+		snprintf(why, sizeof(why), "the device's TLB held a replaced mapping");
 	else
 		snprintf(why, sizeof(why), "the live tables have it by now");
 
@@ -242,4 +246,12 @@ void iog_sim_judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t las
 	if (cached)
 		iog_sim_violation(sim, IOG_SIM_EARLY_REUSE, cached->domain, iotlb_entry_iova(cached), cached->paddr,
 				  "memory reused while an IOTLB entry still leads to it");
+	for (uint32_t n = 0; n < ATS_DEVICES_MAX && !cached; n++) {
+		if (!sim->devices.ats[n])
+			continue;
+		cached = iog_sim_iotlb_find_paddr(&sim->devices.ats[n]->tlb->caches, first, last);
+		if (cached)
+			iog_sim_violation(sim, IOG_SIM_EARLY_REUSE, cached->domain, iotlb_entry_iova(cached), cached->paddr,
+					  "memory reused while the TLB of device %" PRIu32 " still leads to it", sim->devices.ats[n]->id);
+	}
 }

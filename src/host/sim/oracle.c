@@ -44,13 +44,13 @@ static void go_blind(struct iog_sim_domain *domain)
 }
 
 /* Note pages as pending, joined to the newest range where possible. Returns false if there was no memory. */
-static bool pending_add(struct oracle_pages *expected, uint64_t first, uint64_t last, uint64_t submitted)
+static bool pending_add(struct oracle_pages *expected, struct pending_range range)
 {
 	if (expected->nr_pending) {
 		struct pending_range *newest = &expected->pending[expected->nr_pending - 1];
 
-		if (newest->submitted == submitted && newest->last + 1 == first) {
-			newest->last = last;
+		if (newest->submitted == range.submitted && newest->devices == range.devices && newest->last + 1 == range.first) {
+			newest->last = range.last;
 			return true;
 		}
 	}
@@ -63,8 +63,18 @@ static bool pending_add(struct oracle_pages *expected, uint64_t first, uint64_t 
 		expected->pending = larger;
 		expected->max_pending = max;
 	}
-	expected->pending[expected->nr_pending++] = (struct pending_range){ first, last, submitted };
+	expected->pending[expected->nr_pending++] = range;
 	return true;
+}
+
+/* The pages of a range that are not from @first to @last stay. */
+static bool pending_add_rest(struct oracle_pages *expected, struct pending_range range, uint64_t first, uint64_t last)
+{
+	struct pending_range before = range, after = range;
+
+	before.last = first - 1;
+	after.first = last + 1;
+	return (first <= range.first || pending_add(expected, before)) && (last >= range.last || pending_add(expected, after));
 }
 
 /* A page leaves UNMAPPING out of turn: split the range that holds it. */
@@ -76,8 +86,7 @@ static bool pending_punch(struct oracle_pages *expected, uint64_t page)
 		if (page < range.first || page > range.last)
 			continue;
 		expected->pending[i] = expected->pending[--expected->nr_pending];
-		return (page == range.first || pending_add(expected, range.first, page - 1, range.submitted)) &&
-		       (page == range.last || pending_add(expected, page + 1, range.last, range.submitted));
+		return pending_add_rest(expected, range, page, page);
 	}
 	return true;
 }
@@ -136,7 +145,7 @@ static bool unmap_scan(struct oracle_pages *expected, uint64_t first, uint64_t l
 		if (page_state(slot->value) != PAGE_MAPPED || slot->page < first || slot->page > last)
 			continue;
 		slot->value ^= PAGE_MAPPED ^ PAGE_UNMAPPING;
-		if (!pending_add(expected, slot->page, slot->page, submitted))
+		if (!pending_add(expected, (struct pending_range){ slot->page, slot->page, submitted, 0 }))
 			return false;
 	}
 	return true;
@@ -154,12 +163,12 @@ static bool unmap_pages(struct oracle_pages *expected, uint64_t first, uint64_t 
 			*page ^= PAGE_MAPPED ^ PAGE_UNMAPPING;
 			run++;
 		} else if (run) {
-			if (!pending_add(expected, at - run, at - 1, submitted))
+			if (!pending_add(expected, (struct pending_range){ at - run, at - 1, submitted, 0 }))
 				return false;
 			run = 0;
 		}
 	}
-	return !run || pending_add(expected, at - run, last, submitted);
+	return !run || pending_add(expected, (struct pending_range){ at - run, last, submitted, 0 });
 }
 
 void iog_sim_oracle_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64_t size)
@@ -181,53 +190,88 @@ void iog_sim_oracle_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64
 }
 
 /*
- * Pages [first, last] of one pending range are covered. Returns false if there was no memory for what is left of it.
+ * Pages of one pending range are covered by the unit's command @number. Returns false if there was no memory for what is left of it.
  */
-static bool pages_invalidated(struct iog_sim_domain *domain, uint64_t first, uint64_t last, uint64_t submitted, bool named)
+static bool pages_invalidated(struct iog_sim_domain *domain, struct pending_range range, uint64_t number, bool named)
 {
 	struct oracle_pages *expected = &domain->expected;
 
-	for (uint64_t at = first; at <= last; at++) {
+	for (uint64_t at = range.first; at <= range.last; at++) {
 		uint64_t *page = pagemap_find(&expected->pages, at);
+		struct pending_range rest = { at, at, range.submitted, 0 };
+		struct walk walk;
 
 		if (!page || page_state(*page) != PAGE_UNMAPPING)
 			continue;
 		if (!named) {
-			struct walk walk;
-
 			iog_sim_walk_memory(domain, at << SIM_PAGE_SHIFT, &walk);
 			if (walk.fault == WALK_OK) {
-				if (!pending_add(expected, at, at, submitted))
+				if (!pending_add(expected, rest))
 					return false;
 				continue;
 			}
 		}
-		page_forget(domain, page);
+		if (domain->ats) {
+			rest.submitted = number;
+			rest.devices = domain->ats;
+			if (!pending_add(expected, rest))
+				return false;
+		} else {
+			page_forget(domain, page);
+		}
 	}
 	return true;
 }
 
-void iog_sim_oracle_invalidated(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, uint64_t number, bool named)
+/* @device has forgotten the pages of a range. */
+static bool pages_device_invalidated(struct iog_sim_domain *domain, struct pending_range range, uint64_t device)
+{
+	range.devices &= ~device;
+	if (range.devices)
+		return pending_add(&domain->expected, range);
+	for (uint64_t at = range.first; at <= range.last; at++) {
+		uint64_t *page = pagemap_find(&domain->expected.pages, at);
+
+		if (page && page_state(*page) == PAGE_UNMAPPING)
+			page_forget(domain, page);
+	}
+	return true;
+}
+
+/* @device: 0 for the unit. */
+static void invalidated(struct iog_sim_domain *domain, uint64_t device, uint64_t first, uint64_t last, uint64_t number, bool named)
 {
 	struct oracle_pages *expected = &domain->expected;
 
-	first >>= SIM_PAGE_SHIFT;
-	last >>= SIM_PAGE_SHIFT;
 	/* Downwards: what is left of a range goes to the end, where this loop has been. */
 	for (size_t i = expected->nr_pending; i-- > 0;) {
-		struct pending_range range = expected->pending[i];
-		uint64_t from = range.first > first ? range.first : first;
-		uint64_t to = range.last < last ? range.last : last;
+		struct pending_range range = expected->pending[i], covered = range;
 
-		/* Commands up to number @submitted were in the queue when the range was noted. */
-		if (range.submitted >= number || from > to)
+		covered.first = range.first > first ? range.first : first;
+		covered.last = range.last < last ? range.last : last;
+		/* Commands up to number @submitted came before. */
+		if (range.submitted >= number || covered.first > covered.last || (device ? !(range.devices & device) : range.devices != 0))
 			continue;
 		expected->pending[i] = expected->pending[--expected->nr_pending];
-		if ((from > range.first && !pending_add(expected, range.first, from - 1, range.submitted)) ||
-		    !pages_invalidated(domain, from, to, range.submitted, named) ||
-		    (to < range.last && !pending_add(expected, to + 1, range.last, range.submitted))) {
+		if (!pending_add_rest(expected, range, covered.first, covered.last) ||
+		    !(device ? pages_device_invalidated(domain, covered, device) : pages_invalidated(domain, covered, number, named))) {
 			go_blind(domain);
 			return;
 		}
 	}
+}
+
+void iog_sim_oracle_invalidated(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, uint64_t number, bool named)
+{
+	invalidated(domain, 0, first >> SIM_PAGE_SHIFT, last >> SIM_PAGE_SHIFT, number, named);
+}
+
+void iog_sim_oracle_device_invalidated(struct iog_sim_domain *domain, uint64_t device, iog_iova_t first, iog_iova_t last, uint64_t number)
+{
+	invalidated(domain, device, first >> SIM_PAGE_SHIFT, last >> SIM_PAGE_SHIFT, number, true);
+}
+
+void iog_sim_oracle_device_gone(struct iog_sim_domain *domain, uint64_t device)
+{
+	invalidated(domain, device, 0, UINT64_MAX, UINT64_MAX, true);
 }

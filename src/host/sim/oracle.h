@@ -13,6 +13,9 @@
  * overtake an unmap that has been noted but has not cleared its entry yet: then the page is only taken for absent when the tables in
  * memory have no translation of it any more.
  *
+ * Devices with a TLB of their own reach the page until they have forgotten it, too: the unit's invalidation ends the first half of UNMAPPING only, and what each of them
+ * is told after that the second.
+ *
  * Invariants: every UNMAPPING page is in exactly one range of @pending, and the ranges hold no other pages. frames.nr[hash(p)] = MAPPED
  * and UNMAPPING pages, of all domains, whose memory has that hash.
  * Locking: the unit's lock.
@@ -31,11 +34,15 @@
 
 #define FRAME_FILTER_SIZE 4096
 
-/* Pages from @first to @last, noted when @submitted commands had been. */
+/*
+ * Pages from @first to @last, which an invalidation beyond number @submitted ends: of the unit, or where @devices is not 0, of the TLBs of these, the unit having
+ * forgotten the pages.
+ */
 struct pending_range {
 	uint64_t first;
 	uint64_t last;
 	uint64_t submitted;
+	uint64_t devices;
 };
 
 struct oracle_pages {
@@ -84,5 +91,11 @@ void iog_sim_oracle_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64
 
 /* An invalidation of [first, last] has taken effect, submitted as command number @number. @named: it names its pages, see above. */
 void iog_sim_oracle_invalidated(struct iog_sim_domain *domain, iog_iova_t first, iog_iova_t last, uint64_t number, bool named);
+
+/* The same in the TLB of @device, a bit. */
+void iog_sim_oracle_device_invalidated(struct iog_sim_domain *domain, uint64_t device, iog_iova_t first, iog_iova_t last, uint64_t number);
+
+/* A device cannot reach anything of the domain any more. */
+void iog_sim_oracle_device_gone(struct iog_sim_domain *domain, uint64_t device);
 
 #endif

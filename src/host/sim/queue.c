@@ -41,14 +41,36 @@ static void command_event(struct iog_sim *sim, enum event_kind kind, const struc
 		.domain = command->domain->id,
 		.kind = (uint8_t)kind,
 		.detail = (uint8_t)((command->flags & COMMAND_LEAF_ONLY ? EVENT_LEAF_ONLY : 0) |
-				    (command->flags & COMMAND_DOMAIN ? EVENT_DOMAIN : 0)),
+				    (command->flags & COMMAND_DOMAIN ? EVENT_DOMAIN : 0) |
+				    (command->flags & COMMAND_DEVICE ? EVENT_DEVICE : 0)),
 	};
+}
+
+/* A device may have left the domain since: then it has forgotten all of it. */
+static void execute_device(struct iog_sim *sim, const struct command *command, uint64_t number, bool told)
+{
+	struct sim_device *device = command->device;
+	bool answers = !(command->flags & COMMAND_SILENT);
+
+	if (answers && device->domain == command->domain) {
+		if (command->flags & COMMAND_DOMAIN)
+			iog_sim_ats_drop_all(device);
+		else
+			iog_sim_ats_drop(device, command->first, command->last);
+	}
+	command_event(sim, told && answers ? EVENT_INVALIDATED : EVENT_LOST, command);
+	if (told && answers && device->tlb)
+		iog_sim_oracle_device_invalidated(command->domain, device->tlb->bit, command->first, command->last, number);
 }
 
 static void execute(struct iog_sim *sim, const struct command *command, uint64_t number, bool told)
 {
 	struct iog_sim_domain *domain = command->domain;
 
+	if (command->flags & COMMAND_DEVICE) {
+		execute_device(sim, command, number, told);
+		return;
+	}
 	if (command->flags & COMMAND_DOMAIN) {
 		iog_sim_cache_drop_domain(&sim->caches, domain->id);
 	} else {
@@ -88,11 +110,20 @@ void iog_sim_queue_discard(struct iog_sim *sim)
 
 static uint64_t command_cost(const struct iog_sim *sim, const struct command *command)
 {
+	if (command->flags & COMMAND_DEVICE)
+		return sim->costs.device_ns;
 	return command->flags & COMMAND_DOMAIN ? sim->costs.domain_ns : sim->costs.range_ns;
 }
 
 static void command_count(struct iog_sim *sim, uint32_t flags)
 {
+	if (flags & COMMAND_DEVICE) {
+		if (flags & COMMAND_DOMAIN)
+			sim->stats.device_all_commands++;
+		else
+			sim->stats.device_range_commands++;
+		return;
+	}
 	if (flags & COMMAND_DOMAIN)
 		sim->stats.domain_commands++;
 	else
@@ -220,16 +251,40 @@ static int submit_gather(struct iog_sim_domain *domain, const struct iog_gather 
 	return error;
 }
 
-int iog_sim_queue_invalidate(struct iog_sim_domain *domain, const struct iog_gather *gather)
+/* The same for a device's TLB, which holds leaves only: tables are nothing to it. */
+static int submit_device(struct iog_sim *sim, struct sim_device *device, const struct iog_gather *gather, struct waiter *waiter)
 {
-	struct iog_sim *sim = domain->sim;
+	uint32_t flags = COMMAND_DEVICE;
+	int error = 0;
+
+	if (device->mute || iog_sim_fault_strikes(sim, IOG_SIM_FAULT_DEVICE_TIMEOUT)) {
+		flags |= COMMAND_SILENT;
+		waiter->silent = true;
+	}
+	if (!gather || gather->everything)
+		return iog_sim_queue_submit(sim, &(struct command){ device->domain, device, 0, UINT64_MAX, flags | COMMAND_DOMAIN }, waiter);
+	for (uint32_t i = 0; i < gather->nr_ranges && !error && device->domain; i++)
+		error = iog_sim_queue_submit(sim, &(struct command){ device->domain, device, gather->ranges[i].first, gather->ranges[i].last, flags },
+					     waiter);
+	return error;
+}
+
+static int submit(struct iog_sim *sim, struct iog_sim_domain *domain, struct sim_device *device, const struct iog_gather *gather, struct waiter *waiter)
+{
+	if (device)
+		return submit_device(sim, device, gather, waiter);
+	return gather ? submit_gather(domain, gather, waiter) : submit_domain(domain, waiter);
+}
+
+static int invalidate(struct iog_sim *sim, struct iog_sim_domain *domain, struct sim_device *device, const struct iog_gather *gather)
+{
 	int error = 0;
 
 	for (uint32_t tries = 0; tries < TRIES_MAX; tries++) {
 		struct waiter waiter;
 
 		iog_sim_waiter_enter(sim, &waiter);
-		error = gather ? submit_gather(domain, gather, &waiter) : submit_domain(domain, &waiter);
+		error = submit(sim, domain, device, gather, &waiter);
 		if (!error)
 			error = iog_sim_wait(sim, &waiter);
 		iog_sim_waiter_leave(sim, &waiter);
@@ -237,4 +292,17 @@ int iog_sim_queue_invalidate(struct iog_sim_domain *domain, const struct iog_gat
 			return error;
 	}
 	return -IOG_EIO;
+}
+
+int iog_sim_queue_invalidate(struct iog_sim_domain *domain, const struct iog_gather *gather)
+{
+	return invalidate(domain->sim, domain, NULL, gather);
+}
+
+int iog_sim_queue_invalidate_device(struct iog_sim *sim, struct sim_device *device, const struct iog_gather *gather)
+{
+	/* Outside a paging domain it remembers nothing; and tables are nothing to it. */
+	if (!device->domain || (gather && !gather->everything && !gather->nr_ranges))
+		return 0;
+	return invalidate(sim, NULL, device, gather);
 }

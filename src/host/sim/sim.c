@@ -23,11 +23,8 @@ static bool power_of_two(uint32_t number)
 	return number && !(number & (number - 1));
 }
 
-/* One cache as configured; 0 is the default. */
-static int cache_create(struct cache *cache, uint32_t entries, uint32_t entries_default, uint32_t ways)
+int iog_sim_cache_create(struct cache *cache, uint32_t entries, uint32_t ways)
 {
-	if (!entries)
-		entries = entries_default;
 	if (!ways)
 		ways = entries < WAYS_DEFAULT ? entries : WAYS_DEFAULT;
 	if (!power_of_two(entries) || !power_of_two(ways) || ways > entries || entries > CONFIG_ENTRIES_MAX)
@@ -38,6 +35,7 @@ static int cache_create(struct cache *cache, uint32_t entries, uint32_t entries_
 static void sim_free(struct iog_sim *sim)
 {
 	iog_sim_unit_fini(sim);
+	iog_sim_devices_fini(sim);
 	iog_sim_cache_fini(&sim->caches.iotlb);
 	for (uint32_t n = 0; n < WALK_CACHE_LEVELS; n++)
 		iog_sim_cache_fini(&sim->caches.walk[n]);
@@ -50,12 +48,12 @@ static int sim_configure(struct iog_sim *sim, const struct iog_sim_config *confi
 {
 	int error;
 
-	error = cache_create(&sim->caches.iotlb, config->iotlb_entries, IOTLB_ENTRIES_DEFAULT, config->iotlb_ways);
+	error = iog_sim_cache_create(&sim->caches.iotlb, config->iotlb_entries ? config->iotlb_entries : IOTLB_ENTRIES_DEFAULT, config->iotlb_ways);
 	if (error)
 		return error;
 	for (uint32_t n = 0; n < WALK_CACHE_LEVELS; n++) {
-		error = cache_create(&sim->caches.walk[n], config->walk_entries[n], walk_entries_default[n],
-				     config->walk_level_ways[n] ? config->walk_level_ways[n] : config->walk_ways);
+		error = iog_sim_cache_create(&sim->caches.walk[n], config->walk_entries[n] ? config->walk_entries[n] : walk_entries_default[n],
+					     config->walk_level_ways[n] ? config->walk_level_ways[n] : config->walk_ways);
 		if (error)
 			return error;
 	}
@@ -193,6 +191,7 @@ void iog_sim_domain_destroy(struct iog_sim_domain *domain)
 	/* Commands that are queued may name it. */
 	iog_sim_wait_idle(sim);
 	iog_sim_cache_drop_domain(&sim->caches, domain->id);
+	iog_sim_devices_leave(domain);
 	for (link = &sim->domains; *link != domain; link = &(*link)->next)
 		;
 	*link = domain->next;
@@ -201,35 +200,41 @@ void iog_sim_domain_destroy(struct iog_sim_domain *domain)
 	free(domain);
 }
 
-bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
+bool iog_sim_access_end(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, const struct walk *walk, iog_paddr_t *paddr)
 {
 	struct iog_sim *sim = domain->sim;
 	struct event *event;
-	struct walk walk;
 
 	if (prot & IOG_PROT_WRITE)
 		sim->stats.writes++;
 	else
 		sim->stats.reads++;
-	iog_sim_walk_device(domain, iova, prot, &walk);
-	if (walk.fault != WALK_OK)
+	if (walk->fault != WALK_OK)
 		sim->stats.faults++;
 
 	event = history_next(&sim->history);
 	event->first = iova;
 	event->last = iova;
-	event->paddr = walk.paddr;
-	event->table = walk.table;
+	event->paddr = walk->paddr;
+	event->table = walk->table;
 	event->domain = domain->id;
 	event->kind = EVENT_ACCESS;
 	event->prot = (uint8_t)prot;
-	event->source = (uint8_t)walk.source;
-	event->detail = (uint8_t)walk.fault;
+	event->source = (uint8_t)walk->source;
+	event->detail = (uint8_t)walk->fault;
 
 	if (sim->judging)
-		iog_sim_judge_access(domain, iova, prot, &walk);
-	*paddr = walk.paddr;
-	return walk.fault == WALK_OK;
+		iog_sim_judge_access(domain, iova, prot, walk);
+	*paddr = walk->paddr;
+	return walk->fault == WALK_OK;
+}
+
+bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
+{
+	struct walk walk;
+
+	iog_sim_walk_device(domain, iova, prot, &walk);
+	return iog_sim_access_end(domain, iova, prot, &walk, paddr);
 }
 
 int iog_sim_translate(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
@@ -421,6 +426,7 @@ void iog_sim_stats(struct iog_sim *sim, struct iog_sim_stats *stats)
 	sim_lock(sim);
 	*stats = sim->stats;
 	stats->walk_ns = stats->walk_reads * sim->as_unit.walk_read_ns;
+	stats->prewalk_ns = stats->prewalk_reads * sim->as_unit.walk_read_ns;
 	sim_unlock(sim);
 }
 

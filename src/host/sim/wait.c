@@ -197,16 +197,11 @@ static void wait_settle(struct iog_sim *sim)
 	wait_look(sim);
 }
 
-int iog_sim_wait(struct iog_sim *sim, struct waiter *waiter)
+static int wait_long(struct iog_sim *sim, struct waiter *waiter)
 {
 	struct queue *queue = &sim->queue;
 	bool begun = false;
 
-	if (!queue->modelled) {
-		sim->stats.wait_commands++;
-		iog_sim_queue_drain(sim);
-		return 0;
-	}
 	/* The first one that begins from now on; or if none is shared, the one that this caller will begin. */
 	waiter->needs = queue->shared ? queue->waits_begun + 1 : UINT64_MAX;
 	while (!waiter->outcome && waits_done(queue) < waiter->needs) {
@@ -220,13 +215,26 @@ int iog_sim_wait(struct iog_sim *sim, struct waiter *waiter)
 	}
 	if (!waiter->outcome && !begun)
 		sim->stats.shared_waits++;
-	if (!waiter->outcome && waiter->silent) {
-		/* Hardware has no more to say; the device has not said anything. */
+	return waiter->outcome;
+}
+
+int iog_sim_wait(struct iog_sim *sim, struct waiter *waiter)
+{
+	int error = 0;
+
+	if (sim->queue.modelled) {
+		error = wait_long(sim, waiter);
+	} else {
+		sim->stats.wait_commands++;
+		iog_sim_queue_drain(sim);
+	}
+	if (!error && waiter->silent) {
+		/* The queue has done its part; the device has said nothing. */
 		iog_sim_skip_ns(sim, sim->costs.device_deadline_ns);
 		sim->stats.device_timeouts++;
-		return -IOG_ETIMEDOUT;
+		error = -IOG_ETIMEDOUT;
 	}
-	return waiter->outcome;
+	return error;
 }
 
 void iog_sim_wait_room(struct iog_sim *sim)

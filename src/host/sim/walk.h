@@ -30,6 +30,7 @@ enum walk_fault {
 enum walk_source {
 	SOURCE_ROOT, /* tables only, from the root */
 	SOURCE_IOTLB,
+	SOURCE_DEVICE_TLB,
 	SOURCE_WALK_CACHE, /* plus the level of the table that the cached pointer led to */
 };
 
