@@ -60,6 +60,10 @@ enum iog_sim_flags {
 	IOG_SIM_REVIVAL = 1 << 1,
 	/* Every caller queues a wait of its own, even where one that others queue would serve it: what sharing them saves. */
 	IOG_SIM_OWN_WAITS = 1 << 2,
+	/* Measure how long devices reach what was unmapped, and what they do there: struct iog_sim_exposure. Not with NO_ORACLE. Costs a look at the clock per unmap and command. */
+	IOG_SIM_EXPOSURE = 1 << 3,
+	/* With EXPOSURE: that memory is reused while a device may still reach it, its unmap not being covered yet, is counted and no violation, as deferred invalidation has it. */
+	IOG_SIM_REUSE_COUNTED = 1 << 4,
 };
 
 /*
@@ -122,14 +126,31 @@ struct iog_sim_config {
 	uint64_t seed;
 };
 
+/* Of the histogram of exposure. */
+#define IOG_SIM_EXPOSURE_BUCKETS 48
+
 /**
- * struct iog_sim_stats - counted since creation.
+ * struct iog_sim_exposure - from an unmap to the completion that covers it, with IOG_SIM_EXPOSURE; otherwise 0. Pages are of 4 KiB. An access without data is one byte.
+ */
+struct iog_sim_exposure {
+	uint64_t pages;                             /* whose unmap was covered: by the unit, and by each device with a TLB */
+	uint64_t sum_ns, max_ns;                    /* from iog_sim_note_unmap() until then */
+	uint64_t log2_ns[IOG_SIM_EXPOSURE_BUCKETS]; /* [0]: 0 ns; [n]: pages that took 2^(n-1) to 2^n - 1 ns; the last: longer ones, too */
+	uint64_t late_accesses, late_bytes;         /* that landed although the unmap had returned, see iog_sim_note_unmapped() */
+	uint64_t reuses;                            /* pages that changed hands before they were covered, see iog_sim_note_reuse() */
+	uint64_t reused_accesses, reused_bytes;     /* that landed on memory which had changed hands since its unmap */
+	uint64_t incomplete;                        /* 1: memory ran out, and nothing was measured from then on */
+};
+
+/**
+ * struct iog_sim_stats - counted since creation, or since the last iog_sim_stats_take().
  */
 struct iog_sim_stats {
 	uint64_t reads, writes, faults;          /* device accesses, of one page each, and how many faulted */
 	uint64_t iotlb_hits, iotlb_misses;       /* one of them per access, and for devices with a TLB per request */
 	uint64_t walk_hits[IOG_LEVELS_MAX - 1];  /* the walk started at a cached pointer to a table of this level */
 	uint64_t walk_misses;                    /* walks that started at the root */
+	uint64_t walk_level_misses[IOG_LEVELS_MAX - 1]; /* walks that found no pointer to a table of this level; index 0: last-level misses, which lead to the leaf tables */
 	uint64_t walk_reads;                     /* entries read from memory */
 	uint64_t range_commands, range_leaf_only;/* invalidations of a range; how many of them kept the walk caches */
 	uint64_t domain_commands, wait_commands;
@@ -144,6 +165,7 @@ struct iog_sim_stats {
 	uint64_t timeouts, device_timeouts;      /* deadlines that came: of the queue, of devices */
 	uint64_t queue_aborts;                   /* how often hardware threw everything out of the queue */
 	uint64_t spurious_completions;           /* that somebody looked at and did not take for its own */
+	struct iog_sim_exposure exposure;
 	uint64_t violations[IOG_SIM_VIOLATION_KINDS];
 	uint64_t violations_total;
 	uint64_t unjudged;                       /* accesses of domains that the judge gave up for want of memory; 0 in a run that proves anything */
@@ -308,14 +330,27 @@ IOG_API void iog_sim_note_map(struct iog_sim_domain *domain, iog_iova_t iova, io
  * @size: bytes, a multiple of 4 KiB.
  *
  * Context: any.
+ * Return: a ticket for iog_sim_note_unmapped(); 0 without IOG_SIM_EXPOSURE.
  */
-IOG_API void iog_sim_note_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64_t size);
+IOG_API uint64_t iog_sim_note_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64_t size);
+
+/**
+ * iog_sim_note_unmapped() - tell the judge: the unmap has returned. Accesses that still land on its pages are late from now on.
+ * @sim: the unit.
+ * @ticket: from iog_sim_note_unmap(). The address may be somebody else's by now: what counts is this unmap's pages.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_note_unmapped(struct iog_sim *sim, uint64_t ticket);
 
 /**
  * iog_sim_note_reuse() - tell the judge: this memory now belongs to somebody else. A violation while a device might still reach it.
  * @sim: the unit.
  * @paddr: first address.
  * @size: bytes.
+ *
+ * To be called when memory is handed out anew, before its new owner uses it: after the old owner's unmap has returned and the memory was given back, before
+ * iog_sim_note_map() of the new owner's mappings. With IOG_SIM_EXPOSURE, accesses that land through an unmap noted before this call are on reused memory, page by page.
  *
  * Context: any. Searches the caches.
  */
@@ -444,6 +479,17 @@ IOG_API struct iog_sim_domain *iog_sim_device_domain(struct iog_sim *sim, uint32
  * Context: any.
  */
 IOG_API void iog_sim_stats(struct iog_sim *sim, struct iog_sim_stats *stats);
+
+/**
+ * iog_sim_stats_take() - counters since the last call of it, or since creation.
+ * @sim: the unit.
+ * @stats: result; exposure.max_ns is the longest of that time.
+ *
+ * iog_sim_stats() goes on counting from creation.
+ *
+ * Context: any.
+ */
+IOG_API void iog_sim_stats_take(struct iog_sim *sim, struct iog_sim_stats *stats);
 
 /**
  * iog_sim_history() - print what is known of an address: its last events, newest last.

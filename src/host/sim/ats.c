@@ -32,7 +32,7 @@ static void request(struct sim_device *device, iog_iova_t iova, uint32_t prot, s
 	iog_sim_iotlb_fill(&device->tlb->caches, domain->id, iova, walk->level, walk->paddr & ~page, walk->prot);
 }
 
-bool iog_sim_ats_access(struct sim_device *device, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
+bool iog_sim_ats_access(struct sim_device *device, iog_iova_t iova, uint32_t size, uint32_t prot, iog_paddr_t *paddr)
 {
 	struct iog_sim_domain *domain = device->domain;
 	const struct cache_entry *cached = tlb_lookup(device, iova, prot);
@@ -48,7 +48,7 @@ bool iog_sim_ats_access(struct sim_device *device, iog_iova_t iova, uint32_t pro
 		domain->sim->stats.ats_misses++;
 		request(device, iova, prot, &walk);
 	}
-	return iog_sim_access_end(domain, iova, prot, &walk, paddr);
+	return iog_sim_access_end(domain, iova, size, prot, &walk, paddr);
 }
 
 void iog_sim_ats_drop(struct sim_device *device, iog_iova_t first, iog_iova_t last)
@@ -177,7 +177,7 @@ static int translate_request(struct iog_sim *sim, uint32_t id, iog_iova_t iova, 
 	sim->stats.prewalk_reads += sim->stats.walk_reads - reads;
 	/* Not an access: what it was told is judged when it is used. */
 	if (walk.fault == WALK_FAULT_FREED_TABLE && sim->judging)
-		iog_sim_judge_access(device->domain, iova, prot, &walk);
+		iog_sim_judge_access(device->domain, iova, 1, prot, &walk);
 	return walk.fault == WALK_OK ? 0 : -IOG_EFAULT;
 }
 

@@ -71,12 +71,12 @@ static void access_direct(struct iog_sim *sim, uint32_t prot)
 }
 
 /* One access of at most a page, under the lock. Returns whether it landed. */
-static bool device_access(struct iog_sim *sim, uint32_t id, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
+static bool device_access(struct iog_sim *sim, uint32_t id, iog_iova_t iova, uint32_t size, uint32_t prot, iog_paddr_t *paddr)
 {
 	struct sim_device *device = iog_sim_device_find(sim, id);
 
 	if (device && device->type == IOG_DOMAIN_PAGING)
-		return device->tlb ? iog_sim_ats_access(device, iova, prot, paddr) : iog_sim_access(device->domain, iova, prot, paddr);
+		return device->tlb ? iog_sim_ats_access(device, iova, size, prot, paddr) : iog_sim_access(device->domain, iova, size, prot, paddr);
 	access_direct(sim, prot);
 	if (!device || device->type == IOG_DOMAIN_BLOCKED) {
 		sim->stats.faults++;
@@ -104,7 +104,7 @@ int iog_sim_device_translate(struct iog_sim *sim, uint32_t device, iog_iova_t io
 	if (!prot || prot & ~(uint32_t)(IOG_PROT_READ | IOG_PROT_WRITE))
 		return -IOG_EINVAL;
 	sim_lock(sim);
-	landed = device_access(sim, device, iova, prot, &landed_at);
+	landed = device_access(sim, device, iova, 1, prot, &landed_at);
 	sim_unlock(sim);
 	if (!landed)
 		return -IOG_EFAULT;
@@ -128,7 +128,7 @@ static int device_dma(struct iog_sim *sim, uint32_t device, iog_iova_t iova, voi
 		if (part > size - moved)
 			part = size - moved;
 		sim_lock(sim);
-		landed = bypass ? bypass_access(sim, device, prot) : device_access(sim, device, iova + moved, prot, &paddr);
+		landed = bypass ? bypass_access(sim, device, prot) : device_access(sim, device, iova + moved, (uint32_t)part, prot, &paddr);
 		if (landed)
 			iog_sim_move(sim, paddr, (uint8_t *)buffer + moved, part, prot);
 		sim_unlock(sim);

@@ -58,7 +58,7 @@ void iog_sim_devices_fini(struct iog_sim *sim);
 void iog_sim_device_move(struct sim_device *device, enum iog_domain_type type, struct iog_sim_domain *domain);
 
 /* One access of at most a page. Returns whether it landed. @device has a TLB and is in a paging domain. */
-bool iog_sim_ats_access(struct sim_device *device, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr);
+bool iog_sim_ats_access(struct sim_device *device, iog_iova_t iova, uint32_t size, uint32_t prot, iog_paddr_t *paddr);
 
 /* The device forgets [first, last], or all. */
 void iog_sim_ats_drop(struct sim_device *device, iog_iova_t first, iog_iova_t last);

@@ -19,6 +19,7 @@
 
 #include "cache.h"
 #include "device.h"
+#include "exposure.h"
 #include "faults.h"
 #include "history.h"
 #include "judge.h"
@@ -45,6 +46,7 @@ struct iog_sim_domain {
 	uint64_t ats;   /* the devices in it that have a TLB, see device.h */
 	bool root_gone; /* the root's memory went back to the host */
 	struct oracle_pages expected;
+	struct pagemap tickets; /* page that is UNMAPPING -> the ticket of its unmap, see exposure.h */
 	struct iog_sim_domain *next;
 };
 
@@ -79,6 +81,9 @@ struct iog_sim {
 	struct history history;
 	struct iog_sim_domain *domains;
 	struct device_table devices;
+	struct exposure exposure;
+	uint64_t root_walks[IOG_LEVELS_MAX + 1]; /* that started at the root of a table of so many levels */
+	struct iog_sim_stats taken;              /* at the last iog_sim_stats_take() */
 	struct sim_unit *unit; /* NULL until it is asked for */
 	struct iog_sim_config as_unit; /* constant */
 	uint64_t (*now_ns)(void *ctx); /* constant; NULL: the process's own clock */
@@ -126,10 +131,10 @@ static inline void sim_unlock(struct iog_sim *sim)
 }
 
 /* One access of at most a page, under the lock. Returns whether it landed. */
-bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr);
+bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t size, uint32_t prot, iog_paddr_t *paddr);
 
 /* What follows from a translation: counted, remembered, judged. Returns whether the access landed. */
-bool iog_sim_access_end(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, const struct walk *walk, iog_paddr_t *paddr);
+bool iog_sim_access_end(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t size, uint32_t prot, const struct walk *walk, iog_paddr_t *paddr);
 
 /* Between memory at @paddr and @buffer, within a page. Under the lock. */
 void iog_sim_move(struct iog_sim *sim, iog_paddr_t paddr, void *buffer, size_t size, uint32_t prot);

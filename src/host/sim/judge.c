@@ -141,7 +141,7 @@ static void judge_stale(struct iog_sim_domain *domain, iog_iova_t iova, const st
 			  memory.fault == WALK_OK && memory.paddr == walk->paddr ? "lead there" : "do not lead there");
 }
 
-void iog_sim_judge_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, const struct walk *walk)
+void iog_sim_judge_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t size, uint32_t prot, const struct walk *walk)
 {
 	struct iog_sim *sim = domain->sim;
 	bool landed = walk->fault == WALK_OK;
@@ -192,6 +192,8 @@ void iog_sim_judge_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32
 	} else if (prot & ~page_prot(*page)) {
 		iog_sim_violation(sim, IOG_SIM_BAD_PERMISSION, domain->id, iova, walk->paddr, "landed %s, which the mapping does not allow",
 				  iog_sim_source_words(walk->source, words));
+	} else if (state == PAGE_UNMAPPING && sim->exposure.measuring) {
+		iog_sim_exposure_access(domain, iova >> SIM_PAGE_SHIFT, paddr >> SIM_PAGE_SHIFT, size);
 	}
 }
 
@@ -225,14 +227,14 @@ static bool frames_maybe_mapped(const struct iog_sim *sim, iog_paddr_t first, io
 	return false;
 }
 
-void iog_sim_judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t last)
+/* @mapped: whether a page may lead there. */
+static void judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t last, bool mapped)
 {
 	const struct cache_entry *cached;
 	const struct iog_sim_domain *domain;
 	const struct pagemap_slot *slot;
 
-	first &= ~(SIM_PAGE_SIZE - 1);
-	if (frames_maybe_mapped(sim, first, last)) {
+	if (mapped) {
 		slot = find_frame(sim, first, last, &domain);
 		if (slot) {
 			iog_sim_violation(sim, IOG_SIM_EARLY_REUSE, domain->id, slot->page << SIM_PAGE_SHIFT, page_paddr(slot->value),
@@ -253,5 +255,22 @@ void iog_sim_judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t las
 		if (cached)
 			iog_sim_violation(sim, IOG_SIM_EARLY_REUSE, cached->domain, iotlb_entry_iova(cached), cached->paddr,
 					  "memory reused while the TLB of device %" PRIu32 " still leads to it", sim->devices.ats[n]->id);
+	}
+}
+
+void iog_sim_judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t last)
+{
+	first &= ~(SIM_PAGE_SIZE - 1);
+	if (!sim->exposure.measuring || sim->exposure.incomplete) {
+		judge_reuse(sim, first, last, frames_maybe_mapped(sim, first, last));
+		return;
+	}
+	for (uint64_t frame = first >> SIM_PAGE_SHIFT; frame <= last >> SIM_PAGE_SHIFT; frame++) {
+		struct exposed exposed = iog_sim_exposure_reused(sim, frame);
+
+		/* Nobody has it mapped, and that somebody waits for it is in the counters. */
+		if (sim->exposure.reuse_counted && exposed.waiting && !exposed.mapped)
+			continue;
+		judge_reuse(sim, frame << SIM_PAGE_SHIFT, frame << SIM_PAGE_SHIFT | (SIM_PAGE_SIZE - 1), exposed.mapped || exposed.waiting);
 	}
 }

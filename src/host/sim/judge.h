@@ -11,8 +11,8 @@
 
 #include "walk.h"
 
-/* An access has happened as @walk says. */
-void iog_sim_judge_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, const struct walk *walk);
+/* An access of @size bytes has happened as @walk says. */
+void iog_sim_judge_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t size, uint32_t prot, const struct walk *walk);
 
 /* Memory [first, last] belongs to somebody else now. */
 void iog_sim_judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t last);

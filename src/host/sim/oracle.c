@@ -12,14 +12,26 @@ static uint32_t *frame_count(struct iog_sim *sim, uint64_t frame)
 	return &sim->frames.nr[frame % FRAME_FILTER_SIZE];
 }
 
-int iog_sim_oracle_init(struct oracle_pages *expected)
+int iog_sim_oracle_init(struct iog_sim_domain *domain)
 {
-	return iog_sim_pagemap_init(&expected->pages);
+	int error = iog_sim_pagemap_init(&domain->expected.pages);
+
+	if (!error && domain->sim->exposure.measuring)
+		error = iog_sim_pagemap_init(&domain->tickets);
+	return error;
 }
 
-static void page_forget(struct iog_sim_domain *domain, uint64_t *page)
+/* A page stops being what it was. */
+static void page_left(struct iog_sim_domain *domain, uint64_t number, uint64_t value, bool completed)
 {
-	--*frame_count(domain->sim, page_paddr(*page) >> SIM_PAGE_SHIFT);
+	--*frame_count(domain->sim, page_paddr(value) >> SIM_PAGE_SHIFT);
+	if (domain->sim->exposure.measuring)
+		iog_sim_exposure_left(domain, number, value, completed);
+}
+
+static void page_forget(struct iog_sim_domain *domain, uint64_t number, uint64_t *page)
+{
+	page_left(domain, number, *page, true);
 	iog_sim_pagemap_remove(&domain->expected.pages, page);
 }
 
@@ -30,10 +42,11 @@ void iog_sim_oracle_fini(struct iog_sim_domain *domain)
 	if (expected->pages.slots) {
 		for (size_t i = 0; i <= expected->pages.mask; i++) {
 			if (expected->pages.slots[i].value)
-				--*frame_count(domain->sim, page_paddr(expected->pages.slots[i].value) >> SIM_PAGE_SHIFT);
+				page_left(domain, expected->pages.slots[i].page, expected->pages.slots[i].value, false);
 		}
 	}
 	iog_sim_pagemap_fini(&expected->pages);
+	iog_sim_pagemap_fini(&domain->tickets);
 	free(expected->pending);
 }
 
@@ -119,7 +132,7 @@ void iog_sim_oracle_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_padd
 				reused_state = *page;
 				reused_page = first + i;
 			}
-			--*frame_count(sim, page_paddr(*page) >> SIM_PAGE_SHIFT);
+			page_left(domain, first + i, *page, false);
 			if (page_state(*page) == PAGE_UNMAPPING && !pending_punch(expected, first + i)) {
 				go_blind(domain);
 				return;
@@ -127,6 +140,8 @@ void iog_sim_oracle_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_padd
 		}
 		*page = paddr | (uint64_t)prot << PAGE_PROT_SHIFT | PAGE_MAPPED;
 		++*frame_count(sim, paddr >> SIM_PAGE_SHIFT);
+		if (sim->exposure.measuring)
+			iog_sim_exposure_mapped(sim, paddr >> SIM_PAGE_SHIFT);
 	}
 	if (reused)
 		iog_sim_violation(sim, IOG_SIM_EARLY_REUSE, domain->id, reused_page << SIM_PAGE_SHIFT, page_paddr(reused_state),
@@ -136,23 +151,33 @@ void iog_sim_oracle_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_padd
 				  page_paddr(reused_state), reused);
 }
 
-/* More pages than the map has slots: look at the slots instead. */
-static bool unmap_scan(struct oracle_pages *expected, uint64_t first, uint64_t last, uint64_t submitted)
+static void page_unmapping(struct iog_sim_domain *domain, uint64_t number, uint64_t *page)
 {
+	*page ^= PAGE_MAPPED ^ PAGE_UNMAPPING;
+	if (domain->sim->exposure.measuring)
+		iog_sim_exposure_unmapping(domain, number, page_paddr(*page) >> SIM_PAGE_SHIFT);
+}
+
+/* More pages than the map has slots: look at the slots instead. */
+static bool unmap_scan(struct iog_sim_domain *domain, uint64_t first, uint64_t last, uint64_t submitted)
+{
+	struct oracle_pages *expected = &domain->expected;
+
 	for (size_t i = 0; i <= expected->pages.mask; i++) {
 		struct pagemap_slot *slot = &expected->pages.slots[i];
 
 		if (page_state(slot->value) != PAGE_MAPPED || slot->page < first || slot->page > last)
 			continue;
-		slot->value ^= PAGE_MAPPED ^ PAGE_UNMAPPING;
+		page_unmapping(domain, slot->page, &slot->value);
 		if (!pending_add(expected, (struct pending_range){ slot->page, slot->page, submitted, 0 }))
 			return false;
 	}
 	return true;
 }
 
-static bool unmap_pages(struct oracle_pages *expected, uint64_t first, uint64_t last, uint64_t submitted)
+static bool unmap_pages(struct iog_sim_domain *domain, uint64_t first, uint64_t last, uint64_t submitted)
 {
+	struct oracle_pages *expected = &domain->expected;
 	uint64_t run = 0; /* pages up to here that have just become UNMAPPING */
 	uint64_t at = first;
 
@@ -160,7 +185,7 @@ static bool unmap_pages(struct oracle_pages *expected, uint64_t first, uint64_t 
 		uint64_t *page = pagemap_find(&expected->pages, at);
 
 		if (page && page_state(*page) == PAGE_MAPPED) {
-			*page ^= PAGE_MAPPED ^ PAGE_UNMAPPING;
+			page_unmapping(domain, at, page);
 			run++;
 		} else if (run) {
 			if (!pending_add(expected, (struct pending_range){ at - run, at - 1, submitted, 0 }))
@@ -182,9 +207,9 @@ void iog_sim_oracle_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64
 	if (expected->blind || !(size >> SIM_PAGE_SHIFT))
 		return;
 	if (last - first > expected->pages.mask)
-		noted = unmap_scan(expected, first, last, submitted);
+		noted = unmap_scan(domain, first, last, submitted);
 	else
-		noted = unmap_pages(expected, first, last, submitted);
+		noted = unmap_pages(domain, first, last, submitted);
 	if (!noted)
 		go_blind(domain);
 }
@@ -217,7 +242,7 @@ static bool pages_invalidated(struct iog_sim_domain *domain, struct pending_rang
 			if (!pending_add(expected, rest))
 				return false;
 		} else {
-			page_forget(domain, page);
+			page_forget(domain, at, page);
 		}
 	}
 	return true;
@@ -233,7 +258,7 @@ static bool pages_device_invalidated(struct iog_sim_domain *domain, struct pendi
 		uint64_t *page = pagemap_find(&domain->expected.pages, at);
 
 		if (page && page_state(*page) == PAGE_UNMAPPING)
-			page_forget(domain, page);
+			page_forget(domain, at, page);
 	}
 	return true;
 }
@@ -243,6 +268,8 @@ static void invalidated(struct iog_sim_domain *domain, uint64_t device, uint64_t
 {
 	struct oracle_pages *expected = &domain->expected;
 
+	if (expected->nr_pending)
+		iog_sim_exposure_completes(domain->sim);
 	/* Downwards: what is left of a range goes to the end, where this loop has been. */
 	for (size_t i = expected->nr_pending; i-- > 0;) {
 		struct pending_range range = expected->pending[i], covered = range;

@@ -83,7 +83,7 @@ struct frame_filter {
 };
 
 /* Returns 0 or -IOG_ENOMEM; fini is called in either case. */
-int iog_sim_oracle_init(struct oracle_pages *expected);
+int iog_sim_oracle_init(struct iog_sim_domain *domain);
 void iog_sim_oracle_fini(struct iog_sim_domain *domain);
 
 void iog_sim_oracle_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot);

@@ -167,8 +167,10 @@ int iog_sim_queue_submit(struct iog_sim *sim, const struct command *command, str
 	/* What came before it may have been lost while it waited for room. */
 	if (waiter && waiter->outcome)
 		return waiter->outcome;
-	if (error)
+	if (error) {
+		queue->raw_outcome = error;
 		return error;
+	}
 
 	queue->ring[queue->submitted % queue->size] = *command;
 	queue->submitted++;

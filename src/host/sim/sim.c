@@ -14,7 +14,7 @@
 /* Entries of a cache, slots of the queue: far beyond any hardware. */
 #define CONFIG_ENTRIES_MAX (1u << 20)
 
-#define SIM_FLAGS (IOG_SIM_NO_ORACLE | IOG_SIM_REVIVAL | IOG_SIM_OWN_WAITS)
+#define SIM_FLAGS (IOG_SIM_NO_ORACLE | IOG_SIM_REVIVAL | IOG_SIM_OWN_WAITS | IOG_SIM_EXPOSURE | IOG_SIM_REUSE_COUNTED)
 
 static const uint32_t walk_entries_default[WALK_CACHE_LEVELS] = { 64, 32, 16, 16, 16 };
 
@@ -41,6 +41,7 @@ static void sim_free(struct iog_sim *sim)
 		iog_sim_cache_fini(&sim->caches.walk[n]);
 	iog_sim_queue_fini(&sim->queue);
 	iog_sim_pagemap_fini(&sim->tables.known);
+	iog_sim_exposure_fini(&sim->exposure);
 	free(sim);
 }
 
@@ -73,7 +74,22 @@ static int sim_configure(struct iog_sim *sim, const struct iog_sim_config *confi
 	error = iog_sim_queue_init(&sim->queue, config->queue_entries ? config->queue_entries : QUEUE_ENTRIES_DEFAULT);
 	if (error)
 		return error;
-	return iog_sim_pagemap_init(&sim->tables.known);
+	error = iog_sim_pagemap_init(&sim->tables.known);
+	if (error)
+		return error;
+	sim->exposure.measuring = config->flags & IOG_SIM_EXPOSURE;
+	sim->exposure.reuse_counted = config->flags & IOG_SIM_REUSE_COUNTED;
+	return sim->exposure.measuring ? iog_sim_exposure_init(&sim->exposure) : 0;
+}
+
+/* Exposure is what the judge sees; reuse is counted as a part of it. */
+static bool flags_valid(uint32_t flags)
+{
+	if (flags & ~(uint32_t)SIM_FLAGS)
+		return false;
+	if (flags & IOG_SIM_EXPOSURE && flags & IOG_SIM_NO_ORACLE)
+		return false;
+	return !(flags & IOG_SIM_REUSE_COUNTED) || flags & IOG_SIM_EXPOSURE;
 }
 
 int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_config *config, struct iog_sim **result)
@@ -84,7 +100,7 @@ int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_con
 
 	if (!config)
 		config = &defaults;
-	if (config->flags & ~(uint32_t)SIM_FLAGS || config->queue_entries > CONFIG_ENTRIES_MAX || config->domain_ids >= CONFIG_ENTRIES_MAX)
+	if (!flags_valid(config->flags) || config->queue_entries > CONFIG_ENTRIES_MAX || config->domain_ids >= CONFIG_ENTRIES_MAX)
 		return -IOG_EINVAL;
 
 	sim = aligned_alloc(_Alignof(struct iog_sim), sizeof(*sim));
@@ -153,8 +169,9 @@ int iog_sim_domain_create(struct iog_sim *sim, uint32_t id, const struct iog_pgt
 	if (!domain_shape(domain, root))
 		error = -IOG_EOPNOTSUPP;
 	else
-		error = iog_sim_oracle_init(&domain->expected);
+		error = iog_sim_oracle_init(domain);
 	if (error) {
+		iog_sim_oracle_fini(domain);
 		free(domain);
 		return error;
 	}
@@ -200,7 +217,7 @@ void iog_sim_domain_destroy(struct iog_sim_domain *domain)
 	free(domain);
 }
 
-bool iog_sim_access_end(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, const struct walk *walk, iog_paddr_t *paddr)
+bool iog_sim_access_end(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t size, uint32_t prot, const struct walk *walk, iog_paddr_t *paddr)
 {
 	struct iog_sim *sim = domain->sim;
 	struct event *event;
@@ -224,17 +241,17 @@ bool iog_sim_access_end(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t
 	event->detail = (uint8_t)walk->fault;
 
 	if (sim->judging)
-		iog_sim_judge_access(domain, iova, prot, walk);
+		iog_sim_judge_access(domain, iova, size, prot, walk);
 	*paddr = walk->paddr;
 	return walk->fault == WALK_OK;
 }
 
-bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
+bool iog_sim_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t size, uint32_t prot, iog_paddr_t *paddr)
 {
 	struct walk walk;
 
 	iog_sim_walk_device(domain, iova, prot, &walk);
-	return iog_sim_access_end(domain, iova, prot, &walk, paddr);
+	return iog_sim_access_end(domain, iova, size, prot, &walk, paddr);
 }
 
 int iog_sim_translate(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t prot, iog_paddr_t *paddr)
@@ -245,7 +262,7 @@ int iog_sim_translate(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t p
 	if (!prot || prot & ~(uint32_t)(IOG_PROT_READ | IOG_PROT_WRITE))
 		return -IOG_EINVAL;
 	sim_lock(domain->sim);
-	landed = iog_sim_access(domain, iova, prot, &landed_at);
+	landed = iog_sim_access(domain, iova, 1, prot, &landed_at);
 	sim_unlock(domain->sim);
 	if (!landed)
 		return -IOG_EFAULT;
@@ -309,7 +326,7 @@ int iog_sim_dma(struct iog_sim_domain *domain, iog_iova_t iova, void *buffer, si
 		if (part > size - moved)
 			part = size - moved;
 		sim_lock(sim);
-		if (iog_sim_access(domain, iova + moved, prot, &paddr))
+		if (iog_sim_access(domain, iova + moved, (uint32_t)part, prot, &paddr))
 			iog_sim_move(sim, paddr, (uint8_t *)buffer + moved, part, prot);
 		else
 			error = -IOG_EFAULT;
@@ -400,16 +417,19 @@ void iog_sim_note_map(struct iog_sim_domain *domain, iog_iova_t iova, iog_paddr_
 	sim_unlock(sim);
 }
 
-void iog_sim_note_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64_t size)
+uint64_t iog_sim_note_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64_t size)
 {
 	struct iog_sim *sim = domain->sim;
+	uint64_t ticket;
 
 	if (!sim->judging || !size)
-		return;
+		return 0;
 	sim_lock(sim);
 	note_event(domain, EVENT_UNMAP, iova, 0, size, 0);
+	ticket = iog_sim_exposure_ticket(sim);
 	iog_sim_oracle_unmap(domain, iova, size);
 	sim_unlock(sim);
+	return ticket;
 }
 
 void iog_sim_note_reuse(struct iog_sim *sim, iog_paddr_t paddr, uint64_t size)
@@ -418,15 +438,6 @@ void iog_sim_note_reuse(struct iog_sim *sim, iog_paddr_t paddr, uint64_t size)
 		return;
 	sim_lock(sim);
 	iog_sim_judge_reuse(sim, paddr, paddr + (size - 1));
-	sim_unlock(sim);
-}
-
-void iog_sim_stats(struct iog_sim *sim, struct iog_sim_stats *stats)
-{
-	sim_lock(sim);
-	*stats = sim->stats;
-	stats->walk_ns = stats->walk_reads * sim->as_unit.walk_read_ns;
-	stats->prewalk_ns = stats->prewalk_reads * sim->as_unit.walk_read_ns;
 	sim_unlock(sim);
 }
 

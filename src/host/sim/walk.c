@@ -108,7 +108,7 @@ void iog_sim_walk_device(struct iog_sim_domain *domain, iog_iova_t iova, uint32_
 		walk->source = SOURCE_WALK_CACHE + level;
 		descend(domain, iova, cached->paddr, level, cached->prot, true, walk);
 	} else {
-		sim->stats.walk_misses++;
+		sim->root_walks[domain->levels]++;
 		descend(domain, iova, domain->root, domain->levels - 1, IOG_PROT_READ | IOG_PROT_WRITE, true, walk);
 	}
 	if (walk->fault != WALK_OK)

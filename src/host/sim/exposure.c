@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exposure, measured. See exposure.h.
+ */
+#include "internal.h"
+
+/* A ticket's value: the low bit is always set, so that it is never 0. */
+#define TICKET_LIVE UINT64_C(1)
+#define TICKET_RETURNED UINT64_C(2)
+#define TICKET_PAGE UINT64_C(4)
+
+#define FRAME_MAPPED UINT64_C(1)
+#define FRAME_WAITING (UINT64_C(1) << 32)
+
+int iog_sim_exposure_init(struct exposure *exposure)
+{
+	if (iog_sim_pagemap_init(&exposure->unmaps) || iog_sim_pagemap_init(&exposure->frames) || iog_sim_pagemap_init(&exposure->reused))
+		return -IOG_ENOMEM;
+	return 0;
+}
+
+void iog_sim_exposure_fini(struct exposure *exposure)
+{
+	iog_sim_pagemap_fini(&exposure->unmaps);
+	iog_sim_pagemap_fini(&exposure->frames);
+	iog_sim_pagemap_fini(&exposure->reused);
+}
+
+static bool measures(const struct iog_sim *sim)
+{
+	return sim->exposure.measuring && !sim->exposure.incomplete;
+}
+
+/* A part of the counts would tell untruths: none are kept any more. */
+static void give_up(struct iog_sim *sim)
+{
+	sim->exposure.incomplete = true;
+	sim->stats.exposure.incomplete = 1;
+}
+
+uint64_t iog_sim_exposure_ticket(struct iog_sim *sim)
+{
+	struct exposure *exposure = &sim->exposure;
+	uint64_t now;
+
+	if (!measures(sim))
+		return 0;
+	now = iog_sim_now(sim);
+	exposure->ticket = now > exposure->ticket ? now : exposure->ticket + 1;
+	return exposure->ticket;
+}
+
+void iog_sim_exposure_completes(struct iog_sim *sim)
+{
+	if (measures(sim))
+		sim->exposure.completed_ns = iog_sim_now(sim);
+}
+
+static void frame_add(struct iog_sim *sim, uint64_t frame, uint64_t change)
+{
+	uint64_t *count = pagemap_get(&sim->exposure.frames, frame);
+
+	if (!count) {
+		give_up(sim);
+		return;
+	}
+	*count += change;
+	if (!*count)
+		iog_sim_pagemap_remove(&sim->exposure.frames, count);
+}
+
+void iog_sim_exposure_mapped(struct iog_sim *sim, uint64_t frame)
+{
+	if (measures(sim))
+		frame_add(sim, frame, FRAME_MAPPED);
+}
+
+void iog_sim_exposure_unmapping(struct iog_sim_domain *domain, uint64_t page, uint64_t frame)
+{
+	struct iog_sim *sim = domain->sim;
+	uint64_t *carried, *pages;
+
+	if (!measures(sim))
+		return;
+	frame_add(sim, frame, FRAME_WAITING - FRAME_MAPPED);
+	carried = pagemap_get(&domain->tickets, page);
+	if (carried)
+		*carried = sim->exposure.ticket;
+	pages = pagemap_get(&sim->exposure.unmaps, sim->exposure.ticket);
+	if (pages)
+		*pages = (*pages | TICKET_LIVE) + TICKET_PAGE;
+	if (!carried || !pages)
+		give_up(sim);
+}
+
+static void count(struct iog_sim *sim, uint64_t exposed_ns)
+{
+	struct iog_sim_exposure *stats = &sim->stats.exposure;
+	uint32_t bits = 0;
+
+	while (bits < IOG_SIM_EXPOSURE_BUCKETS - 1 && exposed_ns >> bits)
+		bits++;
+	stats->log2_ns[bits]++;
+	stats->pages++;
+	stats->sum_ns += exposed_ns;
+	if (exposed_ns > stats->max_ns)
+		stats->max_ns = exposed_ns;
+	if (exposed_ns > sim->exposure.period_max)
+		sim->exposure.period_max = exposed_ns;
+}
+
+void iog_sim_exposure_left(struct iog_sim_domain *domain, uint64_t page, uint64_t value, bool completed)
+{
+	struct iog_sim *sim = domain->sim;
+	struct exposure *exposure = &sim->exposure;
+	uint64_t *carried, *pages, ticket;
+
+	if (!measures(sim))
+		return;
+	if (page_state(value) == PAGE_MAPPED) {
+		frame_add(sim, page_paddr(value) >> SIM_PAGE_SHIFT, -FRAME_MAPPED);
+		return;
+	}
+	frame_add(sim, page_paddr(value) >> SIM_PAGE_SHIFT, -FRAME_WAITING);
+	carried = pagemap_find(&domain->tickets, page);
+	if (!carried)
+		return;
+	ticket = *carried;
+	iog_sim_pagemap_remove(&domain->tickets, carried);
+	pages = pagemap_find(&exposure->unmaps, ticket);
+	if (pages) {
+		*pages -= TICKET_PAGE;
+		if (*pages < TICKET_PAGE)
+			iog_sim_pagemap_remove(&exposure->unmaps, pages);
+	}
+	if (completed)
+		count(sim, exposure->completed_ns > ticket ? exposure->completed_ns - ticket : 0);
+}
+
+void iog_sim_exposure_access(struct iog_sim_domain *domain, uint64_t page, uint64_t frame, uint64_t size)
+{
+	struct iog_sim *sim = domain->sim;
+	struct iog_sim_exposure *stats = &sim->stats.exposure;
+	const uint64_t *carried, *pages, *changed;
+
+	if (!measures(sim))
+		return;
+	carried = pagemap_find(&domain->tickets, page);
+	if (!carried)
+		return;
+	pages = pagemap_find(&sim->exposure.unmaps, *carried);
+	if (pages && *pages & TICKET_RETURNED) {
+		stats->late_accesses++;
+		stats->late_bytes += size;
+	}
+	changed = pagemap_find(&sim->exposure.reused, frame);
+	if (changed && *changed > *carried) {
+		stats->reused_accesses++;
+		stats->reused_bytes += size;
+	}
+}
+
+struct exposed iog_sim_exposure_reused(struct iog_sim *sim, uint64_t frame)
+{
+	const uint64_t *count = pagemap_find(&sim->exposure.frames, frame);
+	struct exposed exposed = { 0, 0 };
+	uint64_t *changed;
+
+	if (!count)
+		return exposed;
+	exposed.mapped = (uint32_t)*count;
+	exposed.waiting = (uint32_t)(*count >> 32);
+	/* Who is unmapped later than this waits for something else. */
+	if (exposed.waiting && measures(sim)) {
+		sim->stats.exposure.reuses++;
+		changed = pagemap_get(&sim->exposure.reused, frame);
+		if (changed)
+			*changed = iog_sim_exposure_ticket(sim);
+		else
+			give_up(sim);
+	}
+	return exposed;
+}
+
+void iog_sim_note_unmapped(struct iog_sim *sim, uint64_t ticket)
+{
+	uint64_t *pages;
+
+	if (!sim->exposure.measuring || !ticket)
+		return;
+	sim_lock(sim);
+	pages = measures(sim) ? pagemap_find(&sim->exposure.unmaps, ticket) : NULL;
+	if (pages)
+		*pages |= TICKET_RETURNED;
+	sim_unlock(sim);
+}
