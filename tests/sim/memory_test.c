@@ -39,6 +39,7 @@ static void *test_aligned_alloc(size_t alignment, size_t size)
 #include "host/sim/oracle.c"
 #include "host/sim/pagemap.c"
 #include "host/sim/queue.c"
+#include "host/sim/shadow.c"
 #include "host/sim/sim.c"
 #include "host/sim/stats.c"
 #include "host/sim/tables.c"

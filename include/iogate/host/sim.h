@@ -36,6 +36,7 @@ enum iog_sim_violation_kind {
 	IOG_SIM_EARLY_REUSE,    /* an address or memory was used again before its invalidation completed */
 	IOG_SIM_LOST_ACCESS,    /* should have landed: faulted, or landed elsewhere */
 	IOG_SIM_BAD_PERMISSION, /* allowed what the mapping does not, or refused what it does */
+	IOG_SIM_UNCLEAN_TABLE,  /* a walker that does not snoop read a line of a table that was never written back to memory */
 	IOG_SIM_VIOLATION_KINDS,
 };
 
@@ -98,7 +99,10 @@ struct iog_sim_config {
 	void *violation_ctx;
 	/*
 	 * As an IOMMU that domains are attached to, see iog_sim_unit(): input and output address bits, default 57 and 52; IOG_PGTABLE_* flags that page tables for it
-	 * must have, default none; domain ids, 1 to 2^20 - 1, default 65535.
+	 * must have, default none; domain ids, 1 to 2^20 - 1, default 65535. The unit is what the flags stand for, for all its domains:
+	 *   - IOG_PGTABLE_FLUSH_ON_MAP: the IOTLB and the walk caches remember, too, that something is not present, until an invalidation;
+	 *   - IOG_PGTABLE_NONCOHERENT: the walker sees of table memory what cache_clean of the observed platform (iog_sim_observe()) was last told of, by lines of 64 bytes. Without
+	 *     an observed platform it sees memory.
 	 */
 	uint32_t ias;
 	uint32_t oas;
@@ -195,6 +199,8 @@ IOG_API void iog_sim_destroy(struct iog_sim *sim);
  * @sim: the unit.
  * @platform: a copy of the host's platform, changed so that tables made with it are tracked, poisoned when given back, and zeroed when
  *            taken again. Use it for iog_tablemem_create() instead of the original.
+ *
+ * With IOG_PGTABLE_NONCOHERENT, it has a cache_clean, whether the host's has one or not.
  *
  * All members of @platform are replaced; those of the host are called through them, with the host's own ctx. Does nothing with IOG_SIM_NO_ORACLE.
  *

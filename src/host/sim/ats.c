@@ -20,7 +20,7 @@ static const struct cache_entry *tlb_lookup(struct sim_device *device, iog_iova_
 static void request(struct sim_device *device, iog_iova_t iova, uint32_t prot, struct walk *walk)
 {
 	struct iog_sim_domain *domain = device->domain;
-	uint64_t page;
+	uint32_t class;
 
 	domain->sim->stats.ats_requests++;
 	iog_sim_walk_device(domain, iova, prot, walk);
@@ -28,8 +28,8 @@ static void request(struct sim_device *device, iog_iova_t iova, uint32_t prot, s
 		return;
 	/* An entry that allows less may be there. */
 	iog_sim_ats_drop(device, iova, iova);
-	page = (UINT64_C(1) << iotlb_class_shift(walk->level)) - 1;
-	iog_sim_iotlb_fill(&device->tlb->caches, domain->id, iova, walk->level, walk->paddr & ~page, walk->prot);
+	class = iotlb_class_within(walk->shift);
+	iog_sim_iotlb_fill(&device->tlb->caches, domain->id, iova, class, walk->paddr & ~((UINT64_C(1) << iotlb_class_shift(class)) - 1), walk->prot);
 }
 
 bool iog_sim_ats_access(struct sim_device *device, iog_iova_t iova, uint32_t size, uint32_t prot, iog_paddr_t *paddr)
@@ -176,7 +176,7 @@ static int translate_request(struct iog_sim *sim, uint32_t id, iog_iova_t iova, 
 	request(device, iova, prot, &walk);
 	sim->stats.prewalk_reads += sim->stats.walk_reads - reads;
 	/* Not an access: what it was told is judged when it is used. */
-	if (walk.fault == WALK_FAULT_FREED_TABLE && sim->judging)
+	if ((walk.fault == WALK_FAULT_FREED_TABLE || walk.fault == WALK_FAULT_UNCLEAN) && sim->judging)
 		iog_sim_judge_access(device->domain, iova, 1, prot, &walk);
 	return walk.fault == WALK_OK ? 0 : -IOG_EFAULT;
 }

@@ -156,7 +156,7 @@ const struct cache_entry *iog_sim_iotlb_find_paddr(const struct caches *caches, 
 	for (uint32_t i = 0; i < cache_size(&caches->iotlb); i++) {
 		const struct cache_entry *entry = &caches->iotlb.entries[i];
 
-		if (!entry->key)
+		if (!entry->key || !entry->prot)
 			continue;
 		/* One of the two begins inside the other; a difference below zero wraps and is large. */
 		if (first - entry->paddr < UINT64_C(1) << iotlb_class_shift(iotlb_entry_class(entry)) ||

@@ -30,7 +30,7 @@ struct cache_entry {
 	uint64_t paddr; /* of the page, or of the table */
 	uint64_t used;  /* tick of the last use */
 	uint32_t domain;
-	uint16_t prot;
+	uint16_t prot;  /* 0: that nothing is there, see remember_absent() in walk.c */
 	uint16_t shift; /* walk caches: log2 of the bytes of a region */
 };
 
@@ -51,6 +51,16 @@ struct caches {
 static inline uint32_t iotlb_class_shift(uint32_t class)
 {
 	return 12 + 9 * class;
+}
+
+/* The largest class that a page of 2^@shift bytes holds. */
+static inline uint32_t iotlb_class_within(uint32_t shift)
+{
+	uint32_t class = IOTLB_CLASSES - 1;
+
+	while (iotlb_class_shift(class) > shift)
+		class--;
+	return class;
 }
 
 static inline uint32_t iotlb_entry_class(const struct cache_entry *entry)

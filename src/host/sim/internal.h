@@ -26,6 +26,7 @@
 #include "oracle.h"
 #include "pagemap.h"
 #include "queue.h"
+#include "shadow.h"
 #include "tables.h"
 #include "walk.h"
 
@@ -72,11 +73,13 @@ struct iog_sim {
 	uint64_t direct_map_offset; /* constant */
 	bool judging;               /* constant */
 	bool revival;               /* constant: IOG_SIM_REVIVAL */
+	bool caches_absent;         /* constant: IOG_PGTABLE_FLUSH_ON_MAP */
 
 	struct iog_sim_stats stats;
 	struct caches caches;
 	struct queue queue;
 	struct tables tables;
+	struct shadow shadow;
 	struct frame_filter frames;
 	struct history history;
 	struct iog_sim_domain *domains;

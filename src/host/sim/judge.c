@@ -20,6 +20,7 @@ const char *iog_sim_violation_name(enum iog_sim_violation_kind kind)
 	static const char *const names[IOG_SIM_VIOLATION_KINDS] = {
 		[IOG_SIM_STALE_ACCESS] = "stale access", [IOG_SIM_FREED_TABLE] = "freed table",       [IOG_SIM_EARLY_REUSE] = "early reuse",
 		[IOG_SIM_LOST_ACCESS] = "lost access",   [IOG_SIM_BAD_PERMISSION] = "bad permission",
+		[IOG_SIM_UNCLEAN_TABLE] = "unclean table",
 	};
 
 	return (unsigned int)kind < IOG_SIM_VIOLATION_KINDS ? names[kind] : "unknown violation";
@@ -34,6 +35,7 @@ const char *iog_sim_fault_name(enum walk_fault fault)
 		[WALK_FAULT_RESERVED] = "reserved bit set",
 		[WALK_FAULT_PERMISSION] = "permission",
 		[WALK_FAULT_SUPERVISOR] = "user bit clear",
+		[WALK_FAULT_UNCLEAN] = "line never written back",
 		[WALK_FAULT_FREED_TABLE] = "table given back",
 	};
 
@@ -155,6 +157,12 @@ void iog_sim_judge_access(struct iog_sim_domain *domain, iog_iova_t iova, uint32
 				  "the walk %s came to a table of level %" PRIu32 " that %s", iog_sim_source_words(walk->source, words),
 				  walk->level,
 				  iog_sim_table_known(sim, walk->table) ? "has been given back" : "table memory never handed out");
+		return;
+	}
+	if (walk->fault == WALK_FAULT_UNCLEAN) {
+		iog_sim_violation(sim, IOG_SIM_UNCLEAN_TABLE, domain->id, iova, walk->table,
+				  "the walk %s read a line of a table of level %" PRIu32 " that was never written back to memory",
+				  iog_sim_source_words(walk->source, words), walk->level);
 		return;
 	}
 	if (domain->expected.blind) {

@@ -42,6 +42,7 @@ static void sim_free(struct iog_sim *sim)
 	iog_sim_queue_fini(&sim->queue);
 	iog_sim_pagemap_fini(&sim->tables.known);
 	iog_sim_exposure_fini(&sim->exposure);
+	iog_sim_shadow_fini(&sim->shadow);
 	free(sim);
 }
 
@@ -77,6 +78,11 @@ static int sim_configure(struct iog_sim *sim, const struct iog_sim_config *confi
 	error = iog_sim_pagemap_init(&sim->tables.known);
 	if (error)
 		return error;
+	if (config->pgtable_flags & IOG_PGTABLE_NONCOHERENT) {
+		error = iog_sim_shadow_init(&sim->shadow);
+		if (error)
+			return error;
+	}
 	sim->exposure.measuring = config->flags & IOG_SIM_EXPOSURE;
 	sim->exposure.reuse_counted = config->flags & IOG_SIM_REUSE_COUNTED;
 	return sim->exposure.measuring ? iog_sim_exposure_init(&sim->exposure) : 0;
@@ -115,6 +121,7 @@ int iog_sim_create(const struct iog_platform *platform, const struct iog_sim_con
 	sim->direct_map_offset = platform->direct_map_offset;
 	sim->judging = !(config->flags & IOG_SIM_NO_ORACLE);
 	sim->revival = config->flags & IOG_SIM_REVIVAL;
+	sim->caches_absent = config->pgtable_flags & IOG_PGTABLE_FLUSH_ON_MAP;
 	sim->now_ns = platform->now_ns;
 	sim->clock_ctx = platform->ctx;
 	sim->as_unit = *config;

@@ -151,6 +151,7 @@ static void observe_pages_free(void *ctx, void *pages, size_t size)
 			iog_sim_violation(sim, IOG_SIM_FREED_TABLE, 0, 0, paddr, "memory went back to the host with a table in use");
 		iog_sim_pagemap_remove(&sim->tables.known, value);
 	}
+	iog_sim_shadow_drop(sim, first, size);
 	for (struct iog_sim_domain *domain = sim->domains; domain; domain = domain->next) {
 		if (domain->root - first < size)
 			domain->root_gone = true;
@@ -176,9 +177,16 @@ static void observe_object_free(void *ctx, void *object, size_t size)
 
 static void observe_cache_clean(void *ctx, const void *va, size_t size)
 {
-	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+	struct iog_sim *sim = ctx;
+	const struct iog_platform *host = &sim->tables.host;
 
-	host->cache_clean(host->ctx, va, size);
+	if (host->cache_clean)
+		host->cache_clean(host->ctx, va, size);
+	if (sim->as_unit.pgtable_flags & IOG_PGTABLE_NONCOHERENT) {
+		sim_lock(sim);
+		iog_sim_shadow_clean(sim, va, size);
+		sim_unlock(sim);
+	}
 }
 
 static void observe_cache_flush(void *ctx, const void *va, size_t size)
@@ -193,6 +201,13 @@ static void observe_dma_wmb(void *ctx)
 	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
 
 	host->dma_wmb(host->ctx);
+}
+
+static uint64_t observe_now_ns(void *ctx)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	return host->now_ns(host->ctx);
 }
 
 static void observe_relax(void *ctx)
@@ -230,6 +245,7 @@ void iog_sim_tables_observe(struct iog_sim *sim, struct iog_platform *platform)
 
 	sim->tables.host = *platform;
 	sim->tables.observing = true;
+	sim->shadow.on = sim->as_unit.pgtable_flags & IOG_PGTABLE_NONCOHERENT;
 
 	*platform = (struct iog_platform){
 		.ctx = sim,
@@ -238,9 +254,10 @@ void iog_sim_tables_observe(struct iog_sim *sim, struct iog_platform *platform)
 		.pages_free = observe_pages_free,
 		.object_alloc = observe_object_alloc,
 		.object_free = observe_object_free,
-		.cache_clean = host->cache_clean ? observe_cache_clean : NULL,
+		.cache_clean = host->cache_clean || sim->shadow.on ? observe_cache_clean : NULL,
 		.cache_flush = host->cache_flush ? observe_cache_flush : NULL,
 		.dma_wmb = host->dma_wmb ? observe_dma_wmb : NULL,
+		.now_ns = host->now_ns ? observe_now_ns : NULL,
 		.relax = host->relax ? observe_relax : NULL,
 		.irq_save = host->irq_save ? observe_irq_save : NULL,
 		.irq_restore = host->irq_restore ? observe_irq_restore : NULL,

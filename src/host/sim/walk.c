@@ -17,15 +17,20 @@ static bool address_valid(const struct iog_sim_domain *domain, iog_iova_t iova)
 	return domain->ias == 64 || !(iova >> domain->ias);
 }
 
-static uint64_t read_entry(const struct iog_sim_domain *domain, iog_paddr_t table, iog_iova_t iova, uint32_t level)
+/* Returns false where memory holds nobody knows what. */
+static inline bool read_entry(const struct iog_sim_domain *domain, iog_paddr_t table, iog_iova_t iova, uint32_t level, uint64_t *entry)
 {
 	const _Atomic uint64_t *entries = (const _Atomic uint64_t *)(uintptr_t)(table + domain->sim->direct_map_offset);
-	uint32_t bits = domain->geometry.level_bits;
+	uint32_t bits = domain->geometry.level_bits, index;
 
 	if (level == domain->levels - 1)
 		bits = domain->ias - walk_shift(domain->geometry, level);
+	index = (uint32_t)(iova >> walk_shift(domain->geometry, level) & ((UINT64_C(1) << bits) - 1));
+	if (domain->sim->shadow.on)
+		return iog_sim_shadow_read(domain->sim, table, index, entry);
 	/* Pairs with the release by which the library links a table. */
-	return atomic_load_explicit(&entries[iova >> walk_shift(domain->geometry, level) & ((UINT64_C(1) << bits) - 1)], memory_order_acquire);
+	*entry = atomic_load_explicit(&entries[index], memory_order_acquire);
+	return true;
 }
 
 /* An entry that leads past levels leaves no room for the address bits that would have chosen there. */
@@ -36,6 +41,16 @@ static bool skips_address(const struct iog_sim_domain *domain, iog_iova_t iova, 
 	return (iova >> walk_shift(domain->geometry, next + 1)) & ((UINT64_C(1) << domain->geometry.level_bits * (level - next - 1)) - 1);
 }
 
+/* An entry of a table of @level is not there, and the unit remembers that. A pointer to nothing permits nothing. */
+static void remember_absent(struct iog_sim_domain *domain, iog_iova_t iova, uint32_t level)
+{
+	struct caches *caches = &domain->sim->caches;
+
+	if (level)
+		iog_sim_walk_fill(caches, domain->id, domain->geometry, iova, level - 1, 0, 0);
+	iog_sim_iotlb_fill(caches, domain->id, iova, 0, 0, 0);
+}
+
 /* From a table of @level down. @caching: fill the walk caches and count. */
 static inline void descend(struct iog_sim_domain *domain, iog_iova_t iova, iog_paddr_t table, uint32_t level, uint32_t prot, bool caching,
 			   struct walk *walk)
@@ -44,6 +59,7 @@ static inline void descend(struct iog_sim_domain *domain, iog_iova_t iova, iog_p
 
 	for (;;) {
 		struct walk_entry entry;
+		uint64_t bits;
 
 		walk->table = table;
 		walk->level = level;
@@ -51,15 +67,21 @@ static inline void descend(struct iog_sim_domain *domain, iog_iova_t iova, iog_p
 			walk->fault = WALK_FAULT_FREED_TABLE;
 			return;
 		}
-		entry = domain->format->decode(domain->format, read_entry(domain, table, iova, level), level);
 		if (caching)
 			sim->stats.walk_reads++;
+		if (!read_entry(domain, table, iova, level, &bits)) {
+			walk->fault = WALK_FAULT_UNCLEAN;
+			return;
+		}
+		entry = domain->format->decode(domain->format, bits, level);
 		if (entry.fault == WALK_OK && entry.paddr > domain->paddr_last)
 			entry.fault = WALK_FAULT_RESERVED;
 		if (entry.fault == WALK_OK && entry.kind == ENTRY_TABLE && skips_address(domain, iova, level, entry.level))
 			entry.fault = WALK_FAULT_NOT_PRESENT;
 		if (entry.fault != WALK_OK) {
 			walk->fault = entry.fault;
+			if (caching && sim->caches_absent && entry.fault == WALK_FAULT_NOT_PRESENT)
+				remember_absent(domain, iova, level);
 			return;
 		}
 		prot &= entry.prot;
@@ -94,10 +116,11 @@ void iog_sim_walk_device(struct iog_sim_domain *domain, iog_iova_t iova, uint32_
 		sim->stats.iotlb_hits++;
 		walk->source = SOURCE_IOTLB;
 		walk->level = iotlb_entry_class(cached);
-		walk->paddr = cached->paddr + (iova & ((UINT64_C(1) << iotlb_class_shift(walk->level)) - 1));
+		walk->shift = iotlb_class_shift(walk->level);
+		walk->paddr = cached->paddr + (iova & ((UINT64_C(1) << walk->shift) - 1));
 		walk->prot = cached->prot;
 		if (prot & ~walk->prot)
-			walk->fault = WALK_FAULT_PERMISSION;
+			walk->fault = walk->prot ? WALK_FAULT_PERMISSION : WALK_FAULT_NOT_PRESENT;
 		return;
 	}
 
@@ -106,6 +129,11 @@ void iog_sim_walk_device(struct iog_sim_domain *domain, iog_iova_t iova, uint32_
 	if (cached) {
 		sim->stats.walk_hits[level]++;
 		walk->source = SOURCE_WALK_CACHE + level;
+		if (!cached->prot) {
+			walk->level = level + 1;
+			walk->fault = WALK_FAULT_NOT_PRESENT;
+			return;
+		}
 		descend(domain, iova, cached->paddr, level, cached->prot, true, walk);
 	} else {
 		sim->root_walks[domain->levels]++;
@@ -118,8 +146,7 @@ void iog_sim_walk_device(struct iog_sim_domain *domain, iog_iova_t iova, uint32_
 		return;
 	}
 	/* Only what allowed an access is remembered. */
-	for (class = IOTLB_CLASSES - 1; iotlb_class_shift(class) > walk->shift; class--)
-		;
+	class = iotlb_class_within(walk->shift);
 	iog_sim_iotlb_fill(&sim->caches, domain->id, iova, class, walk->paddr & ~((UINT64_C(1) << iotlb_class_shift(class)) - 1), walk->prot);
 }
 

@@ -23,6 +23,7 @@ enum walk_fault {
 	WALK_FAULT_RESERVED, /* a bit is set that has to be clear */
 	WALK_FAULT_PERMISSION,
 	WALK_FAULT_SUPERVISOR,  /* the user bit is clear somewhere */
+	WALK_FAULT_UNCLEAN,     /* a line of the next table has never been written back */
 	WALK_FAULT_FREED_TABLE, /* the next table has been given back, or was never handed out; it was not read */
 };
 
