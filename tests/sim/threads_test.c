@@ -7,6 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include <iogate/domain.h>
+#include <iogate/unit.h>
+
 #include "kit.h"
 
 #define MiB (UINT64_C(1) << 20)
@@ -153,9 +156,103 @@ static void hammer(void **state)
 	kit_destroy(&kit);
 }
 
+/* ---- slow hardware that misbehaves, and devices with TLBs ---- */
+
+#define SLOW_LANES 3
+#define SLOW_ROUNDS 1500
+
+struct slow_lane {
+	struct kit *kit;
+	struct iog_unit *unit;
+	uint32_t device;
+	uint64_t iova, paddr;
+	uint64_t *slot;
+	uint64_t errors;
+	const char *failed;
+};
+
+static bool slow_flushed(struct slow_lane *lane, const struct iog_gather *gather)
+{
+	int error = lane->unit->ops->invalidate(lane->unit, 1, gather);
+
+	/* All devices of the domain, as the library has to. */
+	for (uint32_t device = 1; device <= SLOW_LANES && !error; device++)
+		error = lane->unit->ops->device_invalidate(lane->unit, device, gather);
+	LANE_CHECK(lane, !error || error == -IOG_ETIMEDOUT || error == -IOG_EIO);
+	lane->errors += error != 0;
+	return !error;
+}
+
+/* Whatever hardware does: once a flush has returned 0 the page is gone for every device, and its memory is free; until then it is asked again. */
+static void *slow_main(void *arg)
+{
+	struct slow_lane *lane = arg;
+	struct kit *kit = lane->kit;
+	struct iog_gather gather = { .nr_ranges = 1 };
+
+	gather.ranges[0] = (struct iog_range){ lane->iova, lane->iova + 4095 };
+	for (uint32_t round = 0; round < SLOW_ROUNDS; round++) {
+		uint64_t ticket;
+
+		kit_store(lane->slot, kit_entry_leaf(kit, lane->paddr, 0, KIT_RW));
+		iog_sim_note_map(kit->domain, lane->iova, lane->paddr, 4096, KIT_RW);
+		for (uint32_t device = 1; device <= SLOW_LANES; device++)
+			LANE_CHECK(lane, iog_sim_device_translate(kit->sim, device, lane->iova, KIT_RW, NULL) == 0);
+		ticket = iog_sim_note_unmap(kit->domain, lane->iova, 4096);
+		kit_store(lane->slot, 0);
+		while (!slow_flushed(lane, &gather))
+			iog_sim_device_translate(kit->sim, lane->device, lane->iova, KIT_RW, NULL);
+		iog_sim_note_unmapped(kit->sim, ticket);
+		iog_sim_note_reuse(kit->sim, lane->paddr, 4096);
+		for (uint32_t device = 1; device <= SLOW_LANES; device++)
+			LANE_CHECK(lane, iog_sim_device_translate(kit->sim, device, lane->iova, KIT_RW, NULL) == -IOG_EFAULT);
+		if (!(round & 7))
+			iog_sim_misbehave(kit->sim, (enum iog_sim_fault_kind)(round >> 3) % IOG_SIM_FAULT_KINDS, round >> 3 & 15, 1);
+	}
+	return NULL;
+}
+
+static void slow_hammer(void **state)
+{
+	static const struct iog_sim_config config = {
+		.flags = IOG_SIM_EXPOSURE, .wait_ns = 500, .wait_jitter_ns = 500, .range_ns = 50, .device_ns = 100, .queue_entries = 4, .seed = 1,
+	};
+	static struct slow_lane lanes[SLOW_LANES];
+	pthread_t threads[SLOW_LANES];
+	struct iog_sim_stats stats;
+	uint64_t failures = 0;
+	struct kit kit;
+
+	(void)state;
+	kit_create(&kit, &kit_vtdss_48, &config);
+	for (uint32_t n = 0; n < SLOW_LANES; n++) {
+		lanes[n] = (struct slow_lane){
+			.kit = &kit, .unit = iog_sim_unit(kit.sim), .device = n + 1, .iova = n * 4096, .paddr = (100 + n) * 4096, .slot = kit_slot(&kit, n * 4096, 0),
+		};
+		assert_int_equal(iog_sim_device_ats(kit.sim, n + 1, 16, 0), 0);
+		assert_int_equal(lanes[n].unit->ops->device_set(lanes[n].unit, n + 1, IOG_DOMAIN_PAGING, 1), 0);
+	}
+	for (uint32_t n = 0; n < SLOW_LANES; n++)
+		assert_int_equal(pthread_create(&threads[n], NULL, slow_main, &lanes[n]), 0);
+	for (uint32_t n = 0; n < SLOW_LANES; n++) {
+		assert_int_equal(pthread_join(threads[n], NULL), 0);
+		failures += lanes[n].errors;
+		if (lanes[n].failed)
+			print_error("lane %u: %s\n", n, lanes[n].failed);
+	}
+	kit_no_violation(&kit);
+	for (uint32_t n = 0; n < SLOW_LANES; n++)
+		assert_null(lanes[n].failed);
+	stats = kit_stats(&kit);
+	assert_int_equal(stats.exposure.pages, SLOW_LANES * SLOW_ROUNDS);
+	assert_int_equal(stats.exposure.late_accesses + stats.exposure.reuses, 0);
+	assert_true(failures && stats.timeouts && stats.device_timeouts && stats.queue_aborts && stats.spurious_completions);
+	kit_destroy(&kit);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(hammer) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(hammer), cmocka_unit_test(slow_hammer) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
