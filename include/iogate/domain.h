@@ -78,7 +78,7 @@ struct iog_domain_config {
 	iog_paddr_t identity_last;
 	/* Identity policy: a range for the fallback of devices that cannot reach above @identity_last; physical addresses in it are not mapped 1:1. last = 0: none. */
 	struct iog_range identity_low;
-	/* Default strict. */
+	/* Default strict. See iog_domain_set_mode(). */
 	enum iog_inval_mode mode;
 	/*
 	 * Deferred: entries that one lane lets wait, 1 to 65536, default 256; and for how long, in ms, default 10 (see iog_domain_tick()). In every mode the former also bounds
@@ -178,12 +178,30 @@ IOG_API int iog_domain_create(const struct iog_domain_config *config, struct iog
  */
 IOG_API int iog_domain_destroy(struct iog_domain *domain);
 
+/* What one call of iog_domain_flush() or iog_domain_trim() gives back, entries; other calls give back less. No call pays for a whole backlog. */
+#define IOG_DOMAIN_DRAIN 4096
+
+/**
+ * iog_domain_set_mode() - another invalidation mode, from now on.
+ * @domain: the domain. Others than paging ones have no mode: nothing is done.
+ * @lane: the caller's lane.
+ * @mode: the mode.
+ *
+ * All that waits for a flush is flushed, whichever lane it waits on, and given back as by iog_domain_trim(). Calls of other lanes that have begun before this one returns may still
+ * end in the former mode; those that begin afterwards do not.
+ *
+ * Context: @lane; waits for hardware, and for other lanes to leave what they are in.
+ * Return: 0; -IOG_EINVAL for a bad @lane or @mode; what the unit returned: the mode is the new one all the same, and what waited goes with a later flush.
+ */
+IOG_API int iog_domain_set_mode(struct iog_domain *domain, iog_lane_t lane, enum iog_inval_mode mode);
+
 /**
  * iog_domain_flush() - make hardware forget all that was unmapped before the call, by whatever lane, and give back what waited for it on @lane.
  * @domain: the domain.
  * @lane: the caller's lane.
  *
- * Concurrent callers share a flush where one that begins after all their unmaps serves them, and its error, if it fails.
+ * Concurrent callers share a flush where one that begins after all their unmaps serves them, and its error, if it fails. Of what waited on @lane IOG_DOMAIN_DRAIN entries are given back
+ * at most; hardware has forgotten the rest, too, and later calls of the lane give it back.
  *
  * Context: @lane; waits for hardware.
  * Return: 0, also for domains that are not paging; -IOG_EINVAL for a bad @lane; what the unit returned, and then nothing is given back: a later flush may succeed, and gives it back
@@ -210,7 +228,7 @@ IOG_API int iog_domain_tick(struct iog_domain *domain, iog_lane_t lane, uint64_t
  * @lane: the caller's lane. Its own stock goes back, and that of lanes that are idle meanwhile. A lane that goes away calls this last.
  *
  * Context: @lane; waits for hardware.
- * Return: 0; -IOG_EINVAL for a bad @lane; what the unit returned.
+ * Return: 0; -IOG_EAGAIN when IOG_DOMAIN_DRAIN entries were given back and more are left: call it again; -IOG_EINVAL for a bad @lane; what the unit returned.
  */
 IOG_API int iog_domain_trim(struct iog_domain *domain, iog_lane_t lane);
 

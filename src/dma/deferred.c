@@ -2,11 +2,14 @@
 /*
  * Addresses that wait for a flush: those of unmaps in deferred mode, and in any mode those of which an invalidation has failed.
  *
- * They stay handed out in the allocator while they wait here. A lane's queue is taken over by others when an allocation would fail, and when the domain is trimmed: with the lane's gate
- * closed its queue and its gather are the closer's. What it has in the page table and in table memory is not, so table records, which are values, go through the closer's own
- * gather.
+ * They stay handed out in the allocator while they wait here, in a ring per lane. Entries do not carry the flush that covers each of them, which would take a full barrier per unmap:
+ * as with the granules of a window, some wait for a flush whose number is known, and the others, behind them, are those that came after. No call gives back more than a stated
+ * number of them (domain.h), however many a flush has covered: the rest goes with later calls.
  *
- *   nr_deferred <= deferred_entries      quarantined = bytes of entries marked so, and of runs that found no place
+ * A lane's ring is taken over by others when an allocation would fail, and when the domain is trimmed: with the lane's gate closed its ring and its gather are the closer's. What it has in
+ * the page table and in table memory is not, so table records, which are values, go through the closer's own gather.
+ *
+ *   nr_waiting <= nr_deferred <= deferred_entries      quarantined = bytes of entries marked so, and of runs that found no place
  */
 #include <iogate/tablemem.h>
 
@@ -20,32 +23,70 @@ static uint32_t queued(const struct domain_lane *lane)
 	return atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed);
 }
 
-/* There is room. */
-static void enqueue(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
+static void set_queued(struct domain_lane *lane, uint32_t nr)
 {
-	uint32_t nr = queued(lane);
-
-	lane->deferred[nr].iova = iova;
-	lane->deferred[nr].size = size | marks;
-	atomic_store_explicit(&lane->nr_deferred, nr + 1, memory_order_relaxed);
+	atomic_store_explicit(&lane->nr_deferred, nr, memory_order_relaxed);
 }
 
-static bool has_room(const struct domain_lane *lane)
+static bool is_full(const struct domain_lane *lane)
 {
-	return queued(lane) < lane->domain->deferred_entries;
+	return queued(lane) >= lane->domain->deferred_entries;
+}
+
+/* There is room. */
+static void put(struct domain_lane *lane, const struct deferred_entry *entry)
+{
+	uint32_t nr = queued(lane), at = lane->head + nr;
+
+	lane->deferred[at < lane->domain->deferred_entries ? at : at - lane->domain->deferred_entries] = *entry;
+	set_queued(lane, nr + 1);
+}
+
+static void enqueue(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
+{
+	put(lane, &(struct deferred_entry){ iova, size, marks, lane->sequence });
+}
+
+/* All that is in the ring waits for a flush from now on: the next that anybody begins will do. */
+static void wait_begin(struct domain_lane *lane)
+{
+	lane->nr_waiting = queued(lane);
+	lane->needed = flush_needed(&lane->domain->clock);
+	lane->sequence++;
+}
+
+/* A flush has completed that began after all of this. Gate entered, or closed. */
+static void wait_end(struct domain_lane *lane)
+{
+	lane->nr_waiting = queued(lane);
+	lane->needed = 0;
+	lane->sequence++;
+	lane->oldest_ms = 0;
+}
+
+static bool is_covered(const struct domain_lane *lane)
+{
+	return lane->nr_waiting && flush_covers(&lane->domain->clock, lane->needed);
 }
 
 int iog_domain_make_room(struct domain_lane *lane)
 {
-	if (!has_room(lane))
+	uint32_t nr = queued(lane);
+	int error = 0;
+
+	if (lane->nr_waiting)
+		(void)iog_domain_drain(lane, lane, DRAIN_FEW, &error);
+	else if (nr && nr >= lane->domain->deferred_entries / 2)
+		wait_begin(lane);
+	if (is_full(lane))
 		(void)iog_domain_flush_lane(lane);
-	return has_room(lane) ? 0 : -IOG_EAGAIN;
+	return is_full(lane) ? -IOG_EAGAIN : 0;
 }
 
 void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
 	atomic_fetch_add_explicit(&lane->domain->quarantined, size, memory_order_relaxed);
-	if (has_room(lane))
+	if (!is_full(lane))
 		enqueue(lane, iova, size, DEFERRED_QUARANTINED | marks);
 }
 
@@ -56,80 +97,103 @@ void iog_domain_quarantine(struct domain_lane *lane, iog_iova_t iova, uint64_t s
 
 int iog_domain_defer(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 {
+	/* Under the sequence that the run was unmapped with: nothing has changed it since there was room. */
 	enqueue(lane, iova, size, 0);
-	return has_room(lane) ? 0 : iog_domain_flush_lane(lane);
+	return is_full(lane) ? iog_domain_flush_lane(lane) : 0;
 }
 
 /*
  * Free an entry of which the flush has covered what was cleared. An unmapping that broke off is finished first, which takes a flush of its own; if it breaks off again the entry
- * stays. @from: whose queue it stood in.
+ * stays. @from: whose ring it stood in.
  */
 static int entry_free(struct domain_lane *lane, iog_lane_t from, const struct deferred_entry *entry)
 {
 	struct iog_domain *domain = lane->domain;
-	uint64_t size = entry->size & ~(uint64_t)DEFERRED_MARKS;
 
-	if (entry->size & DEFERRED_MAPPED) {
-		int error = iog_pgtable_unmap(domain->pgtable, entry->iova, size, &lane->gather, NULL);
+	if (entry->marks & DEFERRED_MAPPED) {
+		int error = iog_pgtable_unmap(domain->pgtable, entry->iova, entry->size, &lane->gather, NULL);
 
 		if (!error)
 			error = iog_gather_flush(&lane->gather);
 		if (error)
 			return error;
 	}
-	if (entry->size & DEFERRED_QUARANTINED)
-		atomic_fetch_sub_explicit(&domain->quarantined, size, memory_order_relaxed);
-	if (domain->policy->retire && domain->policy->retire(lane, from, entry->iova, size))
+	if (entry->marks & DEFERRED_QUARANTINED)
+		atomic_fetch_sub_explicit(&domain->quarantined, entry->size, memory_order_relaxed);
+	if (domain->policy->retire && domain->policy->retire(lane, from, entry->sequence, entry->iova, entry->size))
 		return 0;
 	/* Refused where the caller has unmapped a part of a run only: then the run stays handed out. */
-	(void)iog_iova_free_flushed(domain->iova, lane->lane, entry->iova, size);
+	(void)iog_iova_free_flushed(domain->iova, lane->lane, entry->iova, entry->size);
 	return 0;
 }
 
-/* All of @from's entries, which is @self or has its gate closed. Returns the first error; the entry stays. */
-static int entries_free(struct domain_lane *self, struct domain_lane *from)
+uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, uint32_t most, int *error)
 {
-	uint32_t nr = queued(from), kept = 0;
-	int error = 0;
+	uint32_t n = 0;
 
-	for (uint32_t n = 0; n < nr; n++) {
-		const struct deferred_entry entry = from->deferred[n];
-		int entry_error = entry_free(self, from->lane, &entry);
+	if (!is_covered(from))
+		return 0;
+	while (n < most && from->nr_waiting) {
+		const struct deferred_entry entry = from->deferred[from->head];
+		int entry_error;
 
-		if (entry_error)
-			from->deferred[kept++] = entry;
-		error = error ? error : entry_error;
+		if (++from->head == from->domain->deferred_entries)
+			from->head = 0;
+		from->nr_waiting--;
+		set_queued(from, queued(from) - 1);
+		n++;
+		entry_error = entry_free(lane, from->lane, &entry);
+		if (!entry_error)
+			continue;
+		/* For another flush: behind all others. */
+		put(from, &entry);
+		*error = *error ? *error : entry_error;
 	}
-	atomic_store_explicit(&from->nr_deferred, kept, memory_order_relaxed);
-	from->oldest_ms = 0;
-	return error;
+	return n;
 }
 
 int iog_domain_flushed(struct domain_lane *lane)
 {
 	const struct iog_policy *policy = lane->domain->policy;
-	int error = entries_free(lane, lane);
+	int error = 0;
 
+	wait_end(lane);
+	(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
 	atomic_store_explicit(&lane->nr_lazy, 0, memory_order_relaxed);
 	if (policy && policy->flushed)
 		policy->flushed(lane);
 	return error;
 }
 
+/* What is done with the rings of all lanes. */
+enum lanes_how {
+	LANES_DRAIN,  /* what flushes have covered already is given back */
+	LANES_QUEUED, /* flush, and give back what waited, where addresses wait */
+	LANES_ALL,    /* the same everywhere, gathers included */
+};
+
+/* Give back of a ring what @budget allows; whether something is left that could be. */
+static bool lane_drain(struct domain_lane *self, struct domain_lane *from, uint32_t *budget, int *error)
+{
+	*budget -= iog_domain_drain(self, from, *budget, error);
+	return is_covered(from);
+}
+
 /*
- * Flush, and free what waits on this lane, and on others: with @everything on all, gathers included; else where addresses wait. One flush covers them all, as it begins when their
- * gates are closed.
+ * Close the gates, flush, and give back what waits on this lane and on others, @budget entries at most, from which those that were looked at are subtracted. One flush covers them
+ * all, as it begins when their gates are closed. @more: covered entries are left.
  */
-static int flush_lanes(struct domain_lane *self, bool everything)
+static int flush_lanes(struct domain_lane *self, enum lanes_how how, uint32_t *budget, bool *more)
 {
 	struct iog_domain *domain = self->domain;
 	uintptr_t outer = gates_lock(&domain->gates), flags;
-	int error;
+	int error = 0;
 
+	*more = false;
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		struct domain_lane *lane = &domain->lanes[n];
 
-		if (lane != self && (everything || queued(lane)))
+		if (lane != self && (how == LANES_ALL || queued(lane)))
 			gate_shut(&lane->gate);
 	}
 	gates_settle(&domain->gates);
@@ -138,56 +202,87 @@ static int flush_lanes(struct domain_lane *self, bool everything)
 			gate_wait(&domain->gates, &domain->lanes[n].gate);
 
 	flags = domain_lane_enter(self);
-	error = iog_domain_flush_units(self);
-	if (!error) {
+	if (how != LANES_DRAIN)
+		error = iog_domain_flush_units(self);
+	if (!error && how != LANES_DRAIN) {
 		iog_gather_complete(&self->gather);
 		for (uint32_t n = 0; n < domain->lanes_count; n++)
-			if (gate_is_shut(&domain->lanes[n].gate))
+			if (gate_is_shut(&domain->lanes[n].gate)) {
 				iog_gather_take_over(&self->gather, &domain->lanes[n].gather);
+				wait_end(&domain->lanes[n]);
+			}
+		/* Only now: from here on the gather may fill again. */
+		error = iog_domain_flushed(self);
+		*budget -= DRAIN_STEP;
 	}
-	/* Only now: from here on the gather may fill again. */
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		struct domain_lane *lane = &domain->lanes[n];
 
 		if (!gate_is_shut(&lane->gate))
 			continue;
 		if (!error)
-			error = entries_free(self, lane);
+			*more |= lane_drain(self, lane, budget, &error);
 		gate_open(&lane->gate);
 	}
 	if (!error)
-		error = iog_domain_flushed(self);
+		*more |= lane_drain(self, self, budget, &error);
 	domain_lane_exit(self, flags);
 	gates_unlock(&domain->gates, outer);
 	return error;
 }
 
-/* The lazy flush of an allocator. */
+/* The lazy flush of an allocator, on behalf of one allocation. */
+struct address_flush {
+	struct domain_lane *lane;
+	bool more;
+};
+
+/*
+ * Where addresses are freed after their flush, those that are covered already will do. An allocator of lazy ones wants a flush: what it was given before is what it waits for.
+ */
 static int flush_for_addresses(void *ctx)
 {
-	return flush_lanes(ctx, false);
+	struct address_flush *flush = ctx;
+	bool lazy = flush->lane->domain->iova->flags & IOG_IOVA_LAZY;
+	uint32_t budget = DRAIN_MOST;
+
+	if (!lazy) {
+		int error = flush_lanes(flush->lane, LANES_DRAIN, &budget, &flush->more);
+
+		if (error || budget < DRAIN_MOST)
+			return error;
+	}
+	return flush_lanes(flush->lane, LANES_QUEUED, &budget, &flush->more);
 }
 
 int iog_domain_alloc(struct domain_lane *lane, uint64_t size, iog_iova_t limit, iog_iova_t *iova)
 {
-	const struct iog_iova_flush flush = { flush_for_addresses, lane };
+	struct address_flush waiting = { lane, false };
+	const struct iog_iova_flush flush = { flush_for_addresses, &waiting };
+	int error;
 
-	return iog_iova_alloc(lane->domain->iova, lane->lane, size, limit, &flush, iova);
+	/* One that would fail takes all that there is, step by step. */
+	do {
+		waiting.more = false;
+		error = iog_iova_alloc(lane->domain->iova, lane->lane, size, limit, &flush, iova);
+	} while (error == -IOG_ENOSPC && waiting.more);
+	return error;
 }
 
 /* With addresses freed lazily the first round makes an allocator learn what it may use again, and the second gives it back. */
 static int trim_addresses(struct domain_lane *lane)
 {
 	struct iog_iova *iova = lane->domain->iova;
-	uint32_t rounds = iova && iova->flags & IOG_IOVA_LAZY ? 2 : 1;
+	uint32_t rounds = iova && iova->flags & IOG_IOVA_LAZY ? 2 : 1, budget = DRAIN_MOST;
+	bool more = false;
 	int error = 0;
 
-	while (!error && rounds--) {
-		error = flush_lanes(lane, true);
+	while (!error && !more && rounds--) {
+		error = flush_lanes(lane, LANES_ALL, &budget, &more);
 		if (!error && iova)
 			error = iog_iova_drain(iova, IOG_LANE_ALL, lane->lane);
 	}
-	return error;
+	return !error && more ? -IOG_EAGAIN : error;
 }
 
 int iog_domain_trim(struct iog_domain *domain, iog_lane_t number)
@@ -214,4 +309,18 @@ int iog_domain_trim(struct iog_domain *domain, iog_lane_t number)
 	if (error)
 		return error;
 	return iog_tablemem_trim(domain->pgtable->mem, number);
+}
+
+int iog_domain_set_mode(struct iog_domain *domain, iog_lane_t number, enum iog_inval_mode mode)
+{
+	uint32_t budget = DRAIN_MOST;
+	bool more;
+
+	if (number >= domain->lanes_count || (mode != IOG_INVAL_STRICT && mode != IOG_INVAL_DEFERRED))
+		return -IOG_EINVAL;
+	if (domain->type != IOG_DOMAIN_PAGING)
+		return 0;
+	/* Before the gates are closed: who comes out of one afterwards, and looks, sees it; pairs with gate_open(). */
+	atomic_store_explicit(&domain->mode, mode, memory_order_relaxed);
+	return flush_lanes(&domain->lanes[number], LANES_ALL, &budget, &more);
 }

@@ -164,10 +164,9 @@ static int iova_create(struct iog_domain *domain, const struct iog_domain_config
 
 	if (config->iova_flags & ~(uint32_t)(IOG_IOVA_BOTTOM_UP | IOG_IOVA_STALE) || (config->nr_reserved && !config->reserved))
 		return -IOG_EINVAL;
-	/* In strict mode what is freed has been forgotten already. */
-	if (domain->mode == IOG_INVAL_DEFERRED)
-		iova.flags |= policy->iova_flags;
-	else
+	/* Whatever the mode, which may change: in strict mode what is freed is said to have been forgotten already. */
+	iova.flags |= policy->iova_flags;
+	if (!(policy->iova_flags & IOG_IOVA_LAZY))
 		iova.flags &= ~(uint32_t)IOG_IOVA_STALE;
 
 	if (domain->fallback && domain->identity_low.last) {

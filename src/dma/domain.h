@@ -21,14 +21,23 @@
 /* An address whose entries are gone, and whose invalidation is still to come. */
 struct deferred_entry {
 	iog_iova_t iova;
-	uint64_t size; /* bytes, a multiple of the granule; and in the bits below that, enum deferred_marks */
+	uint64_t size;     /* bytes */
+	uint32_t marks;    /* enum deferred_marks */
+	uint32_t sequence; /* the lane's, when it was queued */
 };
 
 enum deferred_marks {
 	DEFERRED_QUARANTINED = 1 << 0, /* an invalidation has failed: counted in the domain's @quarantined */
 	DEFERRED_MAPPED = 1 << 1,      /* a part may still be mapped: cleared, and flushed once more, before it is freed */
-	DEFERRED_MARKS = DEFERRED_QUARANTINED | DEFERRED_MAPPED,
 };
+
+/*
+ * Entries that one call gives back: one that has flushed on the way (DRAIN_STEP), one that adds an entry or comes by (DRAIN_FEW: more than one, so that a ring does not fill for want
+ * of draining), and one that came for it (DRAIN_MOST: iog_domain_flush(), iog_domain_trim(); in the public header).
+ */
+#define DRAIN_STEP 64
+#define DRAIN_FEW 4
+#define DRAIN_MOST IOG_DOMAIN_DRAIN
 
 struct domain_lane {
 	_Alignas(64) struct gate gate;
@@ -36,8 +45,16 @@ struct domain_lane {
 	void *policy_lane; /* the policy's own */
 	iog_lane_t lane;
 
-	/* Under the gate. Deferred entries, in order; when nr reaches the domain's bound, or one is older than deferred_ms, the domain is flushed. Others may look. */
+	/*
+	 * Under the gate. Deferred entries, a ring, in order; when nr reaches the domain's bound, or one is older than deferred_ms, the domain is flushed. Others may look at nr. The
+	 * first @nr_waiting are covered by the domain's flush number @needed, be it this lane's or another's; those after them by none that has begun. The former are given back a few
+	 * at a time once that flush has completed.
+	 */
 	_Atomic uint32_t nr_deferred;
+	uint32_t nr_waiting;
+	uint32_t head;       /* the first */
+	uint32_t sequence;   /* of those that come; another one whenever those that are there begin to wait, or their flush has completed */
+	uint64_t needed;
 	uint64_t oldest_ms;  /* by the tick that first saw it; 0: not seen by any */
 	struct deferred_entry *deferred;
 
@@ -184,12 +201,24 @@ void iog_domain_quarantine(struct domain_lane *lane, iog_iova_t iova, uint64_t s
 void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks);
 
 /**
- * iog_domain_make_room() - before entries are cleared: see to it that their run can be deferred or quarantined afterwards. Flushes if the queue is full.
+ * iog_domain_make_room() - before entries are cleared: see to it that their run can be deferred or quarantined afterwards. Gives a few entries back whose flush has
+ * completed; flushes if the queue is full all the same.
  * @lane: the lane, its gate entered.
  *
  * Return: 0: there is room for one run; -IOG_EAGAIN: a unit does not answer, and nothing is to be cleared before it does.
  */
 int iog_domain_make_room(struct domain_lane *lane);
+
+/**
+ * iog_domain_drain() - give entries back whose flush has completed.
+ * @lane: the caller's, its gate entered.
+ * @from: whose; @lane, or its gate closed.
+ * @most: how many at most.
+ * @error: the first error of a unit is stored here, see DEFERRED_MAPPED; unchanged otherwise. That entry waits for another flush.
+ *
+ * Return: how many were looked at.
+ */
+uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, uint32_t most, int *error);
 
 /**
  * iog_domain_alloc() - a run of addresses, with the domain's lazy flush: other lanes' deferred entries are taken over before it fails.

@@ -95,8 +95,18 @@ int iog_domain_flush(struct iog_domain *domain, iog_lane_t number)
 		return 0;
 	flags = domain_lane_enter(&domain->lanes[number]);
 	error = iog_domain_flush_lane(&domain->lanes[number]);
+	if (!error)
+		(void)iog_domain_drain(&domain->lanes[number], &domain->lanes[number], DRAIN_MOST - DRAIN_STEP, &error);
 	domain_lane_exit(&domain->lanes[number], flags);
 	return error;
+}
+
+/* Whether something is in the ring that no flush has covered. */
+static bool is_waited_for(const struct domain_lane *lane)
+{
+	uint32_t nr = atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed);
+
+	return nr && (nr > lane->nr_waiting || !flush_covers(&lane->domain->clock, lane->needed));
 }
 
 int iog_domain_tick(struct iog_domain *domain, iog_lane_t number, uint64_t now_ms)
@@ -111,7 +121,8 @@ int iog_domain_tick(struct iog_domain *domain, iog_lane_t number, uint64_t now_m
 		return 0;
 	lane = &domain->lanes[number];
 	flags = domain_lane_enter(lane);
-	if (atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed) || atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed)) {
+	(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
+	if (!error && (is_waited_for(lane) || atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed))) {
 		if (!lane->oldest_ms)
 			lane->oldest_ms = now_ms ? now_ms : 1;
 		else if (now_ms - lane->oldest_ms >= domain->deferred_ms)

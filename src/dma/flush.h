@@ -22,7 +22,7 @@ static inline void domain_lane_count(_Atomic uint64_t *counter)
 int iog_domain_flush_units(struct domain_lane *lane);
 
 /**
- * iog_domain_flushed() - after a flush that has covered all of this lane, and with its gather empty: free what waited.
+ * iog_domain_flushed() - after a flush that has covered all of this lane, and with its gather empty: free what waited, DRAIN_STEP entries of it at most.
  * @lane: the lane, its gate entered.
  *
  * Return: 0; what a unit returned for what had to be cleared again, see DEFERRED_MAPPED.

@@ -48,10 +48,10 @@ struct iog_policy {
 	void (*flushed)(struct domain_lane *lane);
 
 	/*
-	 * A run that @from has deferred, or that was quarantined for it, is forgotten by hardware: true if it was not of the allocator, and has been dealt with; else it is freed
-	 * there. @lane is the caller's, its gate entered. Optional.
+	 * A run that @from has deferred when its sequence (domain.h) was @sequence, or that was quarantined for it, is forgotten by hardware: true if it was not of the allocator,
+	 * and has been dealt with; else it is freed there. @lane is the caller's, its gate entered. Optional.
 	 */
-	bool (*retire)(struct domain_lane *lane, iog_lane_t from, iog_iova_t iova, uint64_t size);
+	bool (*retire)(struct domain_lane *lane, iog_lane_t from, uint32_t sequence, iog_iova_t iova, uint64_t size);
 };
 
 #endif

@@ -4,9 +4,9 @@
  * (../pgtable/identity.h). What cannot be had so goes to the fallback policy, whose addresses are others: above @identity_last, or in @identity_low. An address tells by itself whose
  * it is. Scatter lists and runs that are reserved want addresses in one piece, and always go to the fallback.
  *
- * What a lane has unmapped as the last user is stale until hardware has forgotten it: at once in strict mode, else after the lane's next flush of the domain. The stamp of a stale
- * entry is the lane. That is enough: between the beginning of an invalidation and what it retires the lane's gate is held, by itself or by whoever takes its queue over, so that the
- * lane unmaps nothing in between.
+ * What a lane has unmapped as the last user is stale until hardware has forgotten it: at once in strict mode, else after a flush of the domain that covers the lane's queue. The stamp
+ * of a stale entry is the lane and the sequence of its queue: what waits for a flush, or is given back a few at a time after it, has another one than what the lane unmaps meanwhile. In
+ * strict mode the gate is held from the beginning of the invalidation to what it retires, so that the lane unmaps nothing in between.
  *
  * Before anything is unmapped there is room in the queue, so that a run whose invalidation fails finds a place there, quarantined, and stays stale until one succeeds.
  */
@@ -20,9 +20,10 @@ struct identity {
 	struct iog_range reserved[];
 };
 
-static inline uint64_t stamp_of(iog_lane_t lane)
+/* Of what the lane unmaps now. Inside the gate. */
+static inline uint64_t stamp_of(const struct domain_lane *lane)
 {
-	return identity_stamp(lane, 0);
+	return identity_stamp(lane->lane, lane->sequence);
 }
 
 static bool overlaps(const struct iog_range *range, uint64_t first, uint64_t last)
@@ -101,7 +102,7 @@ static int run_stale(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	if (error)
 		iog_domain_quarantine(lane, iova, size);
 	else
-		iog_pgtable_identity_retire(domain->pgtable, iova, size, stamp_of(lane->lane), &lane->gather);
+		iog_pgtable_identity_retire(domain->pgtable, iova, size, stamp_of(lane), &lane->gather);
 	return error;
 }
 
@@ -112,7 +113,7 @@ static int map_identity(struct domain_lane *lane, iog_paddr_t paddr, uint64_t si
 	bool stale;
 
 	if (!error) {
-		error = iog_pgtable_identity_map(lane->domain->pgtable, paddr, size, prot, stamp_of(lane->lane), &lane->gather, &stale);
+		error = iog_pgtable_identity_map(lane->domain->pgtable, paddr, size, prot, stamp_of(lane), &lane->gather, &stale);
 		/* The error that counts is the first; a second one leaves the run in quarantine. */
 		if (stale)
 			(void)run_stale(lane, paddr, size);
@@ -154,7 +155,7 @@ static int unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	flags = domain_lane_enter(lane);
 	error = iog_domain_make_room(lane);
 	if (!error) {
-		error = iog_pgtable_identity_unmap(domain->pgtable, iova, size, stamp_of(lane->lane), &lane->gather, &stale);
+		error = iog_pgtable_identity_unmap(domain->pgtable, iova, size, stamp_of(lane), &lane->gather, &stale);
 		if (error && stale)
 			iog_domain_quarantine(lane, iova, size);
 		else if (stale)
@@ -194,11 +195,11 @@ static void flushed(struct domain_lane *lane)
 		lane->domain->fallback->flushed(lane);
 }
 
-static bool retire(struct domain_lane *lane, iog_lane_t from, iog_iova_t iova, uint64_t size)
+static bool retire(struct domain_lane *lane, iog_lane_t from, uint32_t sequence, iog_iova_t iova, uint64_t size)
 {
 	if (!is_identity(lane->domain, iova))
 		return false;
-	iog_pgtable_identity_retire(lane->domain->pgtable, iova, size, stamp_of(from), &lane->gather);
+	iog_pgtable_identity_retire(lane->domain->pgtable, iova, size, identity_stamp(from, sequence), &lane->gather);
 	return true;
 }
 

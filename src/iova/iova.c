@@ -230,5 +230,6 @@ bool iog_iova_is_valid(struct iog_iova *iova)
 	struct iog_iova_stats stats;
 
 	iog_iova_stats(iova, &stats);
+	/* Of all together: a scheme may count what it maps itself (windows), and what is freed comes here. */
 	return stats.live_bytes >> iova->granule_shift <= iova->last - iova->first + 1 && stats.stale_bytes <= stats.cached_bytes && iova->ops->is_valid(iova);
 }

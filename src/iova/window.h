@@ -100,7 +100,7 @@ int iog_window_fill(struct iog_iova *iova, uint64_t at, uint64_t paddr, uint64_t
 int iog_window_clear(struct iog_iova *iova, uint64_t at, uint64_t n, bool holes, uint64_t *cleared);
 
 /**
- * iog_window_flushed() - the domain has been flushed, by this lane, after all that it did so far: windows and tables that waited for that are given back.
+ * iog_window_flushed() - the domain has been flushed, by this lane, after all that it did so far: windows and tables that waited for that are given back, a bounded number of them.
  * @iova: bound.
  * @lane: the caller's lane.
  */

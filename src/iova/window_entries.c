@@ -130,22 +130,26 @@ int iog_window_clear(struct iog_iova *iova, uint64_t at, uint64_t n, bool holes,
 	return *cleared || holes ? 0 : WINDOW_NOT_MAPPED;
 }
 
+/* Windows that one flush puts right; what is left waits for another one, or for the clock. */
+#define FLUSHED_MAX 64
+
 void iog_window_flushed(struct iog_iova *iova, iog_lane_t number)
 {
 	struct iova_window *windows = windows_of(iova);
 	struct window_lane *lane = &windows->lanes[number];
 	uintptr_t flags = gate_enter(&windows->gates, &lane->gate);
 	struct window *unused = NULL;
+	uint32_t nr = 0;
 
 	/*
 	 * What this lane found stale before the flush. What others have freed meanwhile is not looked at: it may have come later. So may what others have folded
 	 * in while they had the gate closed: there the clock decides.
 	 */
-	for (struct window *window = lane->dirty, *next; window && lane->folded; window = next) {
+	for (struct window *window = lane->dirty, *next; window && lane->folded && nr < FLUSHED_MAX; window = next, nr++) {
 		next = window->dirty_next;
 		(void)iog_window_fold(lane, window, windows->clock, false);
 	}
-	while (lane->dirty && !lane->folded) {
+	for (; lane->dirty && !lane->folded && nr < FLUSHED_MAX; nr++) {
 		struct window *window = lane->dirty;
 
 		iog_window_refill_flushed(lane, window, true);

@@ -335,6 +335,44 @@ static void deferred(void **state)
 	}
 }
 
+/*
+ * More waits than one flush gives back. A page of those that are left is revived and unmapped again: what is then given back of its former life does not make it free, because hardware
+ * remembers the later one.
+ */
+static void given_back_late(void **state)
+{
+	const uint32_t nr = 200;
+
+	(void)state;
+	for (size_t f = 0; f < FALLBACKS; f++) {
+		uint64_t at = 5 * GIB, last = at + 8 * PAGE * nr, flushes;
+		struct world world;
+
+		world_begin(&world, IOG_INVAL_DEFERRED, fallbacks[f]);
+		world.config.deferred_entries = 1000;
+		world_attach(&world);
+		for (uint32_t i = 1; i <= nr; i++)
+			assert_true(map(&world, 0, at + 8 * PAGE * i, PAGE, RW) == at + 8 * PAGE * i);
+		for (uint32_t i = 1; i <= nr; i++)
+			assert_int_equal(unmap(&world, 0, at + 8 * PAGE * i, PAGE), 0);
+		assert_int_equal(iog_domain_tick(world.domain, 0, 1), 0);
+		assert_int_equal(iog_domain_tick(world.domain, 0, 1000), 0);
+		flushes = stats_of(&world).flushes;
+		assert_int_equal(flushes, 1);
+		assert_int_equal(stats_of(&world).deferred, nr - 64);
+		assert_true(map(&world, 0, last, PAGE, RW) == last && lands(&world, last, RW, last));
+		assert_int_equal(unmap(&world, 0, last, PAGE), 0);
+		for (uint32_t i = 0; i < 3; i++)
+			assert_int_equal(iog_domain_tick(world.domain, 0, 1001), 0);
+		assert_int_equal(stats_of(&world).deferred, 1);
+		assert_int_equal(stats_of(&world).flushes, flushes);
+		assert_true(map(&world, 1, last, PAGE, R) != last);
+		assert_int_equal(iog_domain_flush(world.domain, 0), 0);
+		assert_true(map(&world, 1, last, PAGE, R) == last);
+		world_end(&world);
+	}
+}
+
 /* What is not 1:1 whatever its entry. */
 static void elsewhere(void **state)
 {
@@ -682,6 +720,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strict),
 		cmocka_unit_test(deferred),
+		cmocka_unit_test(given_back_late),
 		cmocka_unit_test(elsewhere),
 		cmocka_unit_test(unit_fails),
 		cmocka_unit_test(queue_full),

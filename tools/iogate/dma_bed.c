@@ -134,7 +134,9 @@ int dma_bed_trim(struct dma_bed *bed)
 
 	/* Twice: what one lane gives back may be the last that another's table waited for. */
 	for (uint32_t i = 0; i < 2 * bed->nr_lanes && !ret; i++)
-		ret = iog_domain_trim(bed->domain, i % bed->nr_lanes);
+		do
+			ret = iog_domain_trim(bed->domain, i % bed->nr_lanes);
+		while (ret == -IOG_EAGAIN);
 	for (uint32_t i = 0; i < bed->nr_lanes && !ret; i++)
 		ret = iog_tablemem_trim(bed->tablemem, i);
 	return ret;
