@@ -84,6 +84,24 @@ IOG_API int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t 
 IOG_API int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs);
 
 /**
+ * iog_dma_unmap_release() - iog_dma_unmap(), and a call when no device can reach the memory any more, whatever the mode.
+ * @device: as mapped.
+ * @lane: the caller's lane.
+ * @iova: from iog_dma_map().
+ * @size: as mapped.
+ * @dir: as mapped.
+ * @attrs: as mapped; IOG_DMA_SKIP_SYNC may differ.
+ * @release: called once: before the return in strict mode, for untrusted devices and for what is not translated; after the next flush otherwise, or when a flush succeeds after an error
+ *           of the unit. Not after -IOG_EINVAL, -IOG_ENOENT and -IOG_EAGAIN: nothing was unmapped.
+ * @ctx: handed to it.
+ *
+ * Context: as iog_dma_unmap(); that of @release as for struct iog_hold_ops.
+ * Return: as iog_dma_unmap().
+ */
+IOG_API int iog_dma_unmap_release(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs,
+				  void (*release)(void *ctx), void *ctx);
+
+/**
  * iog_dma_map_sg() - let a device reach a list of buffers.
  * @device: attached to a domain.
  * @lane: the caller's lane.

@@ -49,6 +49,31 @@ enum iog_inval_mode {
 	IOG_INVAL_STRICT = 0,
 	/* Unmap returns at once; until the next flush the device may still reach the page, whoever owns it by then. Bounded by entries and by time. */
 	IOG_INVAL_DEFERRED,
+	/*
+	 * Unmap returns at once, and the memory is let go by the flush (struct iog_hold_ops, iog_dma_unmap_release()): nobody can reuse a page that the device might reach. The device
+	 * may still write into it while the CPU reads: what must be trusted needs strict mode, or a copy.
+	 */
+	IOG_INVAL_HELD,
+};
+
+/**
+ * struct iog_hold_ops - for the owner of memory that is mapped: a reference to it, taken at map and given back when the memory may be used again, as the mode says.
+ *
+ * For each page that iog_dma_map() or iog_dma_map_sg() maps, hold() is called once and release() once, whatever the mode is and becomes; the pages of one call of release() need not be those
+ * of one call of hold(): neighbours may come together, large pieces in parts. In strict mode release() comes before unmap returns, in deferred mode at unmap, in held mode after the flush
+ * that covers it. After an unmapping whose invalidation has failed it comes when a later flush has succeeded, in every mode; for what waits when the domain is destroyed, then. What was
+ * never unmapped is not released.
+ *
+ * Not for what is not translated; other devices' registers; memory of iog_dma_alloc(), which is the library's; linked pages of reserved runs, whose unlinking waits for hardware, as in held
+ * mode does their release; buffers of untrusted devices, where unmapping waits in every mode.
+ *
+ * Context: hold() of the mapping lane. release() of whichever lane unmaps, flushes, trims, changes the mode, or is in need of addresses; also with interrupts off, where the
+ * platform has that. Neither may call into iogate, or wait.
+ */
+struct iog_hold_ops {
+	/* Optional: the owner holds a reference already. Before the device can reach it; undone by release() if mapping fails. @size in bytes; both multiples of the granule. */
+	void (*hold)(void *ctx, iog_paddr_t paddr, uint64_t size);
+	void (*release)(void *ctx, iog_paddr_t paddr, uint64_t size);
 };
 
 /* Memory that a static 1:1 domain maps. */
@@ -86,6 +111,11 @@ struct iog_domain_config {
 	 */
 	uint32_t deferred_entries;
 	uint32_t deferred_ms;
+	/* See struct iog_hold_ops; kept by reference. Without it held mode lets go of addresses and tables, and of memory by iog_dma_unmap_release() only. */
+	const struct iog_hold_ops *hold;
+	void *hold_ctx;
+	/* Held mode: bytes that may be held after their unmapping, over all lanes; what would be more waits for a flush. Default 64 MiB. Exceeded only by what a unit has not answered. */
+	uint64_t held_max;
 	/* Addresses that may be handed out, inclusive. Default: from one granule to the end of the page table's address space, so that 0 is never a DMA address. last = 0: the default. */
 	iog_iova_t first;
 	iog_iova_t last;
@@ -113,6 +143,8 @@ struct iog_domain_stats {
 	uint64_t flushes;             /* of the whole domain, ever */
 	uint64_t invalidations;       /* of what one gather held, ever */
 	uint64_t deferred;            /* entries waiting for a flush now */
+	uint64_t held_bytes, held_bytes_most;     /* memory that waits for a flush after its unmapping: now, and each lane's most, added up */
+	uint64_t held_entries, held_entries_most; /* pieces of it, and calls */
 	uint64_t bytes_mapped;        /* as handed to the DMA API, now; memory of iog_dma_alloc() and reserved runs count whole */
 	uint64_t quarantined;         /* bytes of addresses whose invalidation failed; never used again until a flush succeeds */
 	uint64_t identity_maps;       /* 1:1, ever */

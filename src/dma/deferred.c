@@ -17,40 +17,18 @@
 #include "../iova/allocator.h"
 #include "../pgtable/pgtable.h"
 #include "flush.h"
-
-static uint32_t queued(const struct domain_lane *lane)
-{
-	return atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed);
-}
-
-static void set_queued(struct domain_lane *lane, uint32_t nr)
-{
-	atomic_store_explicit(&lane->nr_deferred, nr, memory_order_relaxed);
-}
-
-static bool is_full(const struct domain_lane *lane)
-{
-	return queued(lane) >= lane->domain->deferred_entries;
-}
-
-/* There is room. */
-static void put(struct domain_lane *lane, const struct deferred_entry *entry)
-{
-	uint32_t nr = queued(lane), at = lane->head + nr;
-
-	lane->deferred[at < lane->domain->deferred_entries ? at : at - lane->domain->deferred_entries] = *entry;
-	set_queued(lane, nr + 1);
-}
+#include "held.h"
+#include "ring.h"
 
 static void enqueue(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
-	put(lane, &(struct deferred_entry){ iova, size, marks, lane->sequence });
+	ring_put(lane, &(struct deferred_entry){ .iova = iova, .size = size, .marks = marks, .sequence = lane->sequence });
 }
 
 /* All that is in the ring waits for a flush from now on: the next that anybody begins will do. */
 static void wait_begin(struct domain_lane *lane)
 {
-	lane->nr_waiting = queued(lane);
+	lane->nr_waiting = ring_nr(lane);
 	lane->needed = flush_needed(&lane->domain->clock);
 	lane->sequence++;
 }
@@ -58,35 +36,33 @@ static void wait_begin(struct domain_lane *lane)
 /* A flush has completed that began after all of this. Gate entered, or closed. */
 static void wait_end(struct domain_lane *lane)
 {
-	lane->nr_waiting = queued(lane);
+	lane->nr_waiting = ring_nr(lane);
 	lane->needed = 0;
 	lane->sequence++;
 	lane->oldest_ms = 0;
 }
 
-static bool is_covered(const struct domain_lane *lane)
-{
-	return lane->nr_waiting && flush_covers(&lane->domain->clock, lane->needed);
-}
-
 int iog_domain_make_room(struct domain_lane *lane)
 {
-	uint32_t nr = queued(lane);
+	uint32_t nr = ring_nr(lane);
 	int error = 0;
 
 	if (lane->nr_waiting)
 		(void)iog_domain_drain(lane, lane, DRAIN_FEW, &error);
 	else if (nr && nr >= lane->domain->deferred_entries / 2)
 		wait_begin(lane);
-	if (is_full(lane))
+	if (ring_is_full(lane))
 		(void)iog_domain_flush_lane(lane);
-	return is_full(lane) ? -IOG_EAGAIN : 0;
+	/* All that the unmapping before may have added beyond the bound, see held.h. */
+	while (ring_is_full(lane) && iog_domain_drain(lane, lane, DRAIN_STEP, &error))
+		continue;
+	return ring_is_full(lane) ? -IOG_EAGAIN : 0;
 }
 
 void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
 	atomic_fetch_add_explicit(&lane->domain->quarantined, size, memory_order_relaxed);
-	if (!is_full(lane))
+	if (!ring_is_full(lane))
 		enqueue(lane, iova, size, DEFERRED_QUARANTINED | marks);
 }
 
@@ -99,28 +75,30 @@ int iog_domain_defer(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 {
 	/* Under the sequence that the run was unmapped with: nothing has changed it since there was room. */
 	enqueue(lane, iova, size, 0);
-	return is_full(lane) ? iog_domain_flush_lane(lane) : 0;
+	return ring_is_full(lane) ? iog_domain_flush_lane(lane) : 0;
 }
 
 /*
  * Free an entry of which the flush has covered what was cleared. An unmapping that broke off is finished first, which takes a flush of its own; if it breaks off again the entry
  * stays. @from: whose ring it stood in.
  */
-static int entry_free(struct domain_lane *lane, iog_lane_t from, const struct deferred_entry *entry)
+static int entry_free(struct domain_lane *lane, struct domain_lane *from, const struct deferred_entry *entry)
 {
 	struct iog_domain *domain = lane->domain;
 
+	if (entry->marks & (DEFERRED_MEMORY | DEFERRED_CALL)) {
+		held_release(from, entry);
+		return 0;
+	}
 	if (entry->marks & DEFERRED_MAPPED) {
-		int error = iog_pgtable_unmap(domain->pgtable, entry->iova, entry->size, &lane->gather, NULL);
+		int error = iog_held_unmap_rest(lane, entry->iova, entry->size);
 
-		if (!error)
-			error = iog_gather_flush(&lane->gather);
 		if (error)
 			return error;
 	}
 	if (entry->marks & DEFERRED_QUARANTINED)
 		atomic_fetch_sub_explicit(&domain->quarantined, entry->size, memory_order_relaxed);
-	if (domain->policy->retire && domain->policy->retire(lane, from, entry->sequence, entry->iova, entry->size))
+	if (domain->policy->retire && domain->policy->retire(lane, from->lane, entry->sequence, entry->iova, entry->size))
 		return 0;
 	/* Refused where the caller has unmapped a part of a run only: then the run stays handed out. */
 	(void)iog_iova_free_flushed(domain->iova, lane->lane, entry->iova, entry->size);
@@ -131,22 +109,23 @@ uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, ui
 {
 	uint32_t n = 0;
 
-	if (!is_covered(from))
+	if (!ring_is_covered(from))
 		return 0;
 	while (n < most && from->nr_waiting) {
-		const struct deferred_entry entry = from->deferred[from->head];
+		const struct deferred_entry entry = ring_get(from);
 		int entry_error;
 
-		if (++from->head == from->domain->deferred_entries)
-			from->head = 0;
 		from->nr_waiting--;
-		set_queued(from, queued(from) - 1);
 		n++;
-		entry_error = entry_free(lane, from->lane, &entry);
+		if (entry.marks & DEFERRED_MAPPED && atomic_load_explicit(&from->settling, memory_order_relaxed)) {
+			ring_put(from, &entry);
+			continue;
+		}
+		entry_error = entry_free(lane, from, &entry);
 		if (!entry_error)
 			continue;
 		/* For another flush: behind all others. */
-		put(from, &entry);
+		ring_put(from, &entry);
 		*error = *error ? *error : entry_error;
 	}
 	return n;
@@ -176,7 +155,7 @@ enum lanes_how {
 static bool lane_drain(struct domain_lane *self, struct domain_lane *from, uint32_t *budget, int *error)
 {
 	*budget -= iog_domain_drain(self, from, *budget, error);
-	return is_covered(from);
+	return ring_is_covered(from);
 }
 
 /*
@@ -193,7 +172,7 @@ static int flush_lanes(struct domain_lane *self, enum lanes_how how, uint32_t *b
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		struct domain_lane *lane = &domain->lanes[n];
 
-		if (lane != self && (how == LANES_ALL || queued(lane)))
+		if (lane != self && (how == LANES_ALL || ring_nr(lane)))
 			gate_shut(&lane->gate);
 	}
 	gates_settle(&domain->gates);
@@ -313,14 +292,22 @@ int iog_domain_trim(struct iog_domain *domain, iog_lane_t number)
 
 int iog_domain_set_mode(struct iog_domain *domain, iog_lane_t number, enum iog_inval_mode mode)
 {
-	uint32_t budget = DRAIN_MOST;
+	uint32_t budget = DRAIN_MOST, changes;
+	uintptr_t flags;
 	bool more;
 
-	if (number >= domain->lanes_count || (mode != IOG_INVAL_STRICT && mode != IOG_INVAL_DEFERRED))
+	if (number >= domain->lanes_count || (mode != IOG_INVAL_STRICT && mode != IOG_INVAL_DEFERRED && mode != IOG_INVAL_HELD))
 		return -IOG_EINVAL;
 	if (domain->type != IOG_DOMAIN_PAGING)
 		return 0;
-	/* Before the gates are closed: who comes out of one afterwards, and looks, sees it; pairs with gate_open(). */
+	flags = gates_lock(&domain->gates);
+	changes = atomic_load_explicit(&domain->mode_changes, memory_order_relaxed);
+	atomic_store_explicit(&domain->mode_changes, changes + 1, memory_order_relaxed);
+	/* Release: whoever sees the mode sees that it was about to change; pairs with the fence in iog_held_unmap(). */
+	atomic_thread_fence(memory_order_release);
 	atomic_store_explicit(&domain->mode, mode, memory_order_relaxed);
+	/* Release: whoever sees that it has changed sees the new one; pairs with the acquire there. */
+	atomic_store_explicit(&domain->mode_changes, changes + 2, memory_order_release);
+	gates_unlock(&domain->gates, flags);
 	return flush_lanes(&domain->lanes[number], LANES_ALL, &budget, &more);
 }

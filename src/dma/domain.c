@@ -8,6 +8,7 @@
 #include "../pgtable/pgtable.h"
 #include "bounce.h"
 #include "flush.h"
+#include "held.h"
 #include "static.h"
 
 #define LANES_MAX 4096
@@ -30,7 +31,13 @@ static size_t lanes_bytes(const struct iog_domain *domain)
 /* All lanes' queues, one after the other. */
 static size_t deferred_bytes(const struct iog_domain *domain)
 {
-	return (size_t)domain->lanes_count * domain->deferred_entries * sizeof(struct deferred_entry);
+	return (size_t)domain->lanes_count * domain->ring_size * sizeof(struct deferred_entry);
+}
+
+/* All lanes' places for the pieces of a mapping. */
+static size_t pieces_bytes(const struct iog_domain *domain)
+{
+	return (size_t)domain->lanes_count * HELD_PIECES * sizeof(struct held_piece);
 }
 
 /* The allocator: of the policy, or of the fallback of one that has none. */
@@ -63,13 +70,22 @@ static int configure_paging(struct iog_domain *domain, const struct iog_domain_c
 		return -IOG_EINVAL;
 	if (config->pgtable.flags & IOG_PGTABLE_SINGLE_WRITER && domain->lanes_count > 1)
 		return -IOG_EINVAL;
-	if (config->mode != IOG_INVAL_STRICT && config->mode != IOG_INVAL_DEFERRED)
+	if (config->mode != IOG_INVAL_STRICT && config->mode != IOG_INVAL_DEFERRED && config->mode != IOG_INVAL_HELD)
 		return -IOG_EINVAL;
+	if (config->hold && !config->hold->release)
+		return -IOG_EINVAL;
+	domain->hold = config->hold;
+	domain->hold_ctx = config->hold_ctx;
+	domain->held_max = config->held_max ? config->held_max : HELD_MAX_DEFAULT;
 	domain->mode = config->mode;
 	domain->flush_on_map = config->pgtable.flags & IOG_PGTABLE_FLUSH_ON_MAP;
 	domain->deferred_entries = config->deferred_entries ? config->deferred_entries : DEFERRED_ENTRIES_DEFAULT;
 	domain->deferred_ms = config->deferred_ms ? config->deferred_ms : DEFERRED_MS_DEFAULT;
-	if (domain->deferred_entries > DEFERRED_ENTRIES_MAX || SIZE_MAX / domain->lanes_count / sizeof(struct deferred_entry) < domain->deferred_entries)
+	if (domain->deferred_entries > DEFERRED_ENTRIES_MAX)
+		return -IOG_EINVAL;
+	/* Without memory that is held, an address and a call are all that an unmapping adds. */
+	domain->ring_size = domain->deferred_entries + (domain->hold ? HELD_PLACES : 2);
+	if (SIZE_MAX / domain->lanes_count / sizeof(struct deferred_entry) < domain->ring_size)
 		return -IOG_EINVAL;
 
 	domain->is_static = config->memory;
@@ -86,6 +102,7 @@ static int lanes_create(struct iog_domain *domain)
 {
 	const struct iog_platform *platform = domain->platform;
 	struct deferred_entry *deferred;
+	struct held_piece *pieces;
 
 	domain->lanes = platform->object_alloc(platform->ctx, lanes_bytes(domain));
 	if (!domain->lanes)
@@ -101,7 +118,14 @@ static int lanes_create(struct iog_domain *domain)
 	if (!deferred)
 		return -IOG_ENOMEM;
 	for (uint32_t n = 0; n < domain->lanes_count; n++)
-		domain->lanes[n].deferred = deferred + (size_t)n * domain->deferred_entries;
+		domain->lanes[n].deferred = deferred + (size_t)n * domain->ring_size;
+	if (!domain->hold)
+		return 0;
+	pieces = platform->object_alloc(platform->ctx, pieces_bytes(domain));
+	if (!pieces)
+		return -IOG_ENOMEM;
+	for (uint32_t n = 0; n < domain->lanes_count; n++)
+		domain->lanes[n].pieces = pieces + (size_t)n * HELD_PIECES;
 	return 0;
 }
 
@@ -218,6 +242,8 @@ static void domain_free(struct iog_domain *domain)
 	iog_iova_destroy(domain->iova);
 	iog_pgtable_destroy(domain->pgtable, 0);
 	if (domain->lanes) {
+		if (domain->lanes[0].pieces)
+			platform->object_free(platform->ctx, domain->lanes[0].pieces, pieces_bytes(domain));
 		if (domain->lanes[0].deferred)
 			platform->object_free(platform->ctx, domain->lanes[0].deferred, deferred_bytes(domain));
 		platform->object_free(platform->ctx, domain->lanes, lanes_bytes(domain));
@@ -279,6 +305,7 @@ int iog_domain_destroy(struct iog_domain *domain)
 	if (busy)
 		return -IOG_EBUSY;
 	iog_bounce_fini(domain);
+	iog_held_fini(domain);
 	if (domain->policy && domain->policy->destroy)
 		domain->policy->destroy(domain);
 	domain_free(domain);
@@ -304,6 +331,10 @@ void iog_domain_stats(struct iog_domain *domain, struct iog_domain_stats *stats)
 		stats->identity_maps += atomic_load_explicit(&lane->identity_maps, memory_order_relaxed);
 		stats->fallback_maps += atomic_load_explicit(&lane->fallback_maps, memory_order_relaxed);
 		stats->deferred += atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed) + atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed);
+		stats->held_bytes += atomic_load_explicit(&lane->held_bytes, memory_order_relaxed);
+		stats->held_bytes_most += atomic_load_explicit(&lane->held_bytes_most, memory_order_relaxed);
+		stats->held_entries += atomic_load_explicit(&lane->held_entries, memory_order_relaxed);
+		stats->held_entries_most += atomic_load_explicit(&lane->held_entries_most, memory_order_relaxed);
 		bytes_mapped += atomic_load_explicit(&lane->bytes_mapped, memory_order_relaxed);
 	}
 	stats->bytes_mapped = (uint64_t)bytes_mapped;

@@ -18,10 +18,17 @@
 #include "../inval/clock.h"
 #include "policy.h"
 
-/* An address whose entries are gone, and whose invalidation is still to come. */
+/* What an unmapping leaves behind, and whose invalidation is still to come: an address whose entries are gone; or, see held.h, memory, or a call. */
 struct deferred_entry {
-	iog_iova_t iova;
-	uint64_t size;     /* bytes */
+	union {
+		iog_iova_t iova;
+		iog_paddr_t paddr;
+		void (*release)(void *ctx);
+	};
+	union {
+		uint64_t size; /* bytes */
+		void *ctx;
+	};
 	uint32_t marks;    /* enum deferred_marks */
 	uint32_t sequence; /* the lane's, when it was queued */
 };
@@ -29,6 +36,8 @@ struct deferred_entry {
 enum deferred_marks {
 	DEFERRED_QUARANTINED = 1 << 0, /* an invalidation has failed: counted in the domain's @quarantined */
 	DEFERRED_MAPPED = 1 << 1,      /* a part may still be mapped: cleared, and flushed once more, before it is freed */
+	DEFERRED_MEMORY = 1 << 2,      /* not an address but @paddr: held */
+	DEFERRED_CALL = 1 << 3,        /* nor that, but @release */
 };
 
 /*
@@ -39,6 +48,12 @@ enum deferred_marks {
 #define DRAIN_FEW 4
 #define DRAIN_MOST IOG_DOMAIN_DRAIN
 
+/* Memory of a mapping, contiguous. */
+struct held_piece {
+	iog_paddr_t paddr;
+	uint64_t size;
+};
+
 struct domain_lane {
 	_Alignas(64) struct gate gate;
 	struct iog_domain *domain;
@@ -46,7 +61,8 @@ struct domain_lane {
 	iog_lane_t lane;
 
 	/*
-	 * Under the gate. Deferred entries, a ring, in order; when nr reaches the domain's bound, or one is older than deferred_ms, the domain is flushed. Others may look at nr. The
+	 * Under the gate. Deferred entries, a ring, in order; when nr reaches the domain's bound, or one is older than deferred_ms, the domain is flushed; what one unmapping adds beyond
+	 * its address (held.h) may go beyond the bound, for which the ring has places. Others may look at nr. The
 	 * first @nr_waiting are covered by the domain's flush number @needed, be it this lane's or another's; those after them by none that has begun. The former are given back a few
 	 * at a time once that flush has completed.
 	 */
@@ -57,6 +73,13 @@ struct domain_lane {
 	uint64_t needed;
 	uint64_t oldest_ms;  /* by the tick that first saw it; 0: not seen by any */
 	struct deferred_entry *deferred;
+
+	/* Under the gate, but the pieces, which are the lane's own: held.h. */
+	struct held_piece *pieces; /* HELD_PIECES; NULL if the domain has no hold ops */
+	uint64_t held_credit;      /* bytes that may be held here: its part of the domain's @held_credit */
+	_Atomic bool settling;     /* an unmapping of the lane looks what has become of its memory: entries marked DEFERRED_MAPPED stay until it knows */
+	_Atomic uint64_t held_bytes, held_bytes_most;
+	_Atomic uint64_t held_entries, held_entries_most;
 
 	/*
 	 * Runs that this lane has freed lazily (IOG_IOVA_LAZY) since its last flush: counted by the policy, looked at by iog_domain_tick(), cleared by
@@ -92,15 +115,21 @@ struct iog_domain {
 	const struct iog_platform *platform;
 	enum iog_domain_type type;
 	const struct iog_policy *policy;
+	const struct iog_hold_ops *hold;   /* NULL: nothing is held but by iog_dma_unmap_release() */
 	const struct iog_policy *fallback; /* identity policy only */
 	struct iog_pgtable *pgtable;       /* NULL unless paging */
 	struct iog_iova *iova;             /* NULL unless paging and not static 1:1 */
 	bool is_static;                    /* 1:1, mapped once */
 	bool flush_on_map;                 /* IOG_PGTABLE_FLUSH_ON_MAP */
 	_Atomic uint32_t mode;             /* enum iog_inval_mode */
+	_Atomic uint32_t mode_changes;     /* odd while @mode is about to change; under the gates' lock */
 	uint32_t lanes_count;
 	uint32_t deferred_entries;
 	uint32_t deferred_ms;
+	uint32_t ring_size; /* deferred_entries, and what one unmapping may add */
+	void *hold_ctx;
+	uint64_t held_max;
+	_Atomic uint64_t held_credit; /* of all lanes; at most @held_max */
 	uint64_t granule;
 	iog_iova_t first;
 	iog_iova_t last;

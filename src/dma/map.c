@@ -8,6 +8,7 @@
 #include "../iova/allocator.h"
 #include "bounce.h"
 #include "flush.h"
+#include "held.h"
 #include "map.h"
 
 /* What makes a request not plain, beside the device (struct iog_device, @plain). */
@@ -54,28 +55,39 @@ int iog_dma_map_error(const struct iog_domain *domain, iog_paddr_t paddr, uint64
 	return root.oas < 64 && (paddr + (size - 1)) >> root.oas ? -IOG_ERANGE : error;
 }
 
-/* Translated, and the pages as they are. */
-static inline __attribute__((always_inline)) int map_pages(struct domain_lane *lane, const struct iog_device *device, iog_paddr_t paddr, uint64_t size, uint32_t prot, iog_iova_t *iova)
+/* Translated, and the pages as they are. @holds: they are memory, whose owner may want to know. */
+static inline __attribute__((always_inline)) int map_pages(struct domain_lane *lane, const struct iog_device *device, iog_paddr_t paddr, uint64_t size, uint32_t prot, bool holds,
+							   iog_iova_t *iova)
 {
 	const struct iog_domain *domain = lane->domain;
-	uint64_t offset = paddr & (domain->granule - 1);
+	uint64_t offset = paddr & (domain->granule - 1), pages = dma_pages(paddr, size, domain->granule);
 	iog_iova_t at;
 	int error;
 
-	error = domain->policy->map(lane, paddr - offset, dma_pages(paddr, size, domain->granule), prot, device->limit, &at);
-	if (dma_unlikely(error))
+	holds = holds && dma_unlikely(domain->hold);
+	if (holds)
+		held_take(domain, paddr - offset, pages);
+	error = domain->policy->map(lane, paddr - offset, pages, prot, device->limit, &at);
+	if (dma_unlikely(error)) {
+		if (holds)
+			held_give(domain, paddr - offset, pages);
 		return iog_dma_map_error(domain, paddr, size, error);
+	}
 	dma_count_map(lane, size);
 	*iova = at + offset;
 	return 0;
 }
 
-static inline __attribute__((always_inline)) int unmap_pages(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
+static inline __attribute__((always_inline)) int unmap_pages(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holds, void (*release)(void *ctx), void *ctx)
 {
 	const struct iog_domain *domain = lane->domain;
-	uint64_t offset = iova & (domain->granule - 1);
-	int error = domain->policy->unmap(lane, iova - offset, dma_pages(iova, size, domain->granule));
+	uint64_t offset = iova & (domain->granule - 1), pages = dma_pages(iova, size, domain->granule);
+	int error;
 
+	if (dma_unlikely((holds && domain->hold) || release))
+		error = iog_held_unmap(lane, iova - offset, pages, false, release, ctx);
+	else
+		error = domain->policy->unmap(lane, iova - offset, pages);
 	if (dma_unlikely(dma_refused(error)))
 		return error == -IOG_ERANGE ? -IOG_EINVAL : error;
 	dma_count_unmap(lane, size);
@@ -119,7 +131,7 @@ static int __attribute__((noinline, cold)) map_special(struct iog_device *device
 			if (!error)
 				dma_count_map(lane, size);
 		} else {
-			error = map_pages(lane, device, paddr, size, prot, iova);
+			error = map_pages(lane, device, paddr, size, prot, !resource, iova);
 		}
 		if (error)
 			return error;
@@ -130,7 +142,7 @@ static int __attribute__((noinline, cold)) map_special(struct iog_device *device
 }
 
 static int __attribute__((noinline, cold)) unmap_special(struct iog_device *device, iog_lane_t lane_number, iog_iova_t iova, uint64_t size,
-							enum iog_dma_dir dir, uint32_t attrs, bool resource)
+							enum iog_dma_dir dir, uint32_t attrs, bool resource, void (*release)(void *ctx), void *ctx)
 {
 	bool discard = !resource && !(attrs & IOG_DMA_SKIP_SYNC) && dir & IOG_DMA_FROM_DEVICE;
 	struct iog_domain *domain;
@@ -150,6 +162,9 @@ static int __attribute__((noinline, cold)) unmap_special(struct iog_device *devi
 		if (discard)
 			iog_dma_discard(device, iova, size);
 		dma_count_unmap(lane, size);
+		/* There is nothing to wait for: the device reaches all of memory. */
+		if (release)
+			release(ctx);
 		return 0;
 	}
 	if (size > DMA_SIZE_MAX)
@@ -160,10 +175,17 @@ static int __attribute__((noinline, cold)) unmap_special(struct iog_device *devi
 			return error;
 	}
 	if (!(device->flags & IOG_DEVICE_UNTRUSTED))
-		return unmap_pages(lane, iova, size);
-	error = iog_bounce_unmap(lane, device, iova, size, discard);
-	if (!dma_refused(error))
-		dma_count_unmap(lane, size);
+		return unmap_pages(lane, iova, size, !resource, release, ctx);
+	error = release ? iog_held_room(lane) : 0;
+	if (!error)
+		error = iog_bounce_unmap(lane, device, iova, size, discard);
+	if (dma_refused(error))
+		return error;
+	dma_count_unmap(lane, size);
+	if (release && error)
+		iog_held_later(lane, release, ctx);
+	else if (release)
+		release(ctx);
 	return error;
 }
 
@@ -186,7 +208,7 @@ int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, u
 
 	if (dma_unlikely(!domain))
 		return map_special(device, lane, paddr, size, dir, attrs, false, iova);
-	return map_pages(&domain->lanes[lane], device, paddr, size, dma_prot(dir, attrs), iova);
+	return map_pages(&domain->lanes[lane], device, paddr, size, dma_prot(dir, attrs), true, iova);
 }
 
 int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
@@ -194,8 +216,20 @@ int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, u
 	struct iog_domain *domain = plain_domain(device, lane, iova, size, dir, attrs);
 
 	if (dma_unlikely(!domain))
-		return unmap_special(device, lane, iova, size, dir, attrs, false);
-	return unmap_pages(&domain->lanes[lane], iova, size);
+		return unmap_special(device, lane, iova, size, dir, attrs, false, NULL, NULL);
+	return unmap_pages(&domain->lanes[lane], iova, size, true, NULL, NULL);
+}
+
+int iog_dma_unmap_release(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs,
+			  void (*release)(void *ctx), void *ctx)
+{
+	struct iog_domain *domain = plain_domain(device, lane, iova, size, dir, attrs);
+
+	if (!release)
+		return -IOG_EINVAL;
+	if (dma_unlikely(!domain))
+		return unmap_special(device, lane, iova, size, dir, attrs, false, release, ctx);
+	return unmap_pages(&domain->lanes[lane], iova, size, true, release, ctx);
 }
 
 int iog_dma_map_resource(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova)
@@ -205,5 +239,5 @@ int iog_dma_map_resource(struct iog_device *device, iog_lane_t lane, iog_paddr_t
 
 int iog_dma_unmap_resource(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
 {
-	return unmap_special(device, lane, iova, size, dir, attrs, true);
+	return unmap_special(device, lane, iova, size, dir, attrs, true, NULL, NULL);
 }

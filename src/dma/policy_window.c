@@ -209,14 +209,26 @@ static __attribute__((noinline)) int unmap_page_at_once(struct domain_lane *lane
 static int unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 {
 	struct iog_domain *domain = lane->domain;
+	uint64_t entry;
 
 	if (iog_unlikely(size != domain->granule))
 		return unmap_run(lane, iova, size);
 	if (atomic_load_explicit(&domain->mode, memory_order_relaxed) == IOG_INVAL_STRICT)
 		return unmap_page_at_once(lane, iova);
-	if (window_unmap_page(windows_of(domain->iova), lane->policy_lane, iova))
+	if (window_unmap_page(windows_of(domain->iova), lane->policy_lane, iova, &entry))
 		return count_lazy(lane);
 	return unmap_run(lane, iova, size);
+}
+
+static bool unmap_page(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t *paddr)
+{
+	struct iova_window *windows = windows_of(lane->domain->iova);
+	uint64_t entry;
+
+	if (iog_unlikely(!windows->leaf_address || !window_unmap_page(windows, lane->policy_lane, iova, &entry)))
+		return false;
+	*paddr = (entry & windows->leaf_address) << windows->leaf_shift;
+	return true;
 }
 
 static int clear(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
@@ -257,6 +269,7 @@ const struct iog_policy iog_policy_window = {
 	.destroy = destroy,
 	.map = map,
 	.unmap = unmap,
+	.unmap_page = unmap_page,
 	.alloc = alloc,
 	.fill = fill,
 	.clear = clear,

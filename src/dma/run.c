@@ -30,6 +30,12 @@ static int run_part(const struct iog_dma_run *run, uint64_t granule, uint64_t of
 	return offset > run->size || size > run->size - offset ? -IOG_ERANGE : 0;
 }
 
+/* What is still linked may go with a later flush: not where memory may be used again at once, and nobody is told when; not for untrusted devices, nor after an unlinking has failed. */
+static bool release_waits(const struct domain_lane *lane, const struct iog_device *device)
+{
+	return device->flags & IOG_DEVICE_UNTRUSTED || atomic_load_explicit(&lane->domain->mode, memory_order_relaxed) == IOG_INVAL_HELD;
+}
+
 /*
  * A unit has not answered when it was told of a linking or unlinking. Until a flush that covers it has completed, every run that is released goes into quarantine. Release: pairs
  * with is_suspect().
@@ -123,7 +129,7 @@ int iog_dma_release(struct iog_dma_run *run, iog_lane_t lane_number)
 
 	if (error)
 		return error == -IOG_ENOENT ? error : -IOG_EINVAL;
-	if (run->device->flags & IOG_DEVICE_UNTRUSTED || is_suspect(lane->domain)) {
+	if (release_waits(lane, run->device) || is_suspect(lane->domain)) {
 		error = lane->domain->policy->clear(lane, run->iova, run->size);
 		if (!error && is_suspect(lane->domain))
 			(void)iog_dma_put_run(lane, run->iova, run->size, -IOG_EIO);

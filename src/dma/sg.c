@@ -6,6 +6,7 @@
  * written to the list's first members while later ones are still to be read: they are other members of the struct.
  */
 #include "bounce.h"
+#include "held.h"
 #include "map.h"
 
 /* The (iova, iova_size) pairs of a list in the making. */
@@ -99,6 +100,15 @@ static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_
 	return error ? iog_dma_map_error(domain, paddr, size, error) : 0;
 }
 
+/* The pages of all segments are about to be mapped, or were not. */
+static void hold_all(const struct iog_domain *domain, const struct iog_sg *sg, uint32_t n, bool take)
+{
+	uint64_t mask = domain->granule - 1;
+
+	for (uint32_t i = 0; domain->hold && i < n; i++)
+		(take ? held_take : held_give)(domain, sg[i].paddr & ~mask, dma_pages(sg[i].paddr, sg[i].size, domain->granule));
+}
+
 static int map_run(struct domain_lane *lane, const struct iog_device *device, const struct sg_layout *layout, uint64_t size, const struct iog_sg *sg, uint32_t n,
 		   uint32_t prot, iog_iova_t *run)
 {
@@ -113,10 +123,13 @@ static int map_run(struct domain_lane *lane, const struct iog_device *device, co
 	}
 	if (error)
 		return error;
+	hold_all(lane->domain, sg, n, true);
 	error = fill_run(lane, *layout, *run, sg, n, prot);
-	/* An error of the unit here keeps the addresses out of use; the caller learns the first one. */
-	if (error)
+	/* No device was told of them. An error of the unit here keeps the addresses out of use; the caller learns the first one. */
+	if (error) {
 		(void)iog_dma_put_run(lane, *run, size, policy->clear(lane, *run, size));
+		hold_all(lane->domain, sg, n, false);
+	}
 	return error;
 }
 
@@ -216,6 +229,8 @@ int iog_dma_unmap_sg(struct iog_device *device, iog_lane_t lane_number, struct i
 		run = sg[0].iova & ~mask;
 		if (device->flags & IOG_DEVICE_UNTRUSTED) {
 			error = iog_bounce_unmap(lane, device, run, layout.end, discard);
+		} else if (domain->hold) {
+			error = iog_held_unmap(lane, run, layout.end, true, NULL, NULL);
 		} else {
 			error = domain->policy->free(lane, run, layout.end);
 		}

@@ -34,6 +34,10 @@ static void learn_leaf(struct iova_window *windows)
 		for (uint64_t paddr = UINT64_C(1) << shift; paddr <= pgtable->paddr_last; paddr <<= 1)
 			if (leaf_of(windows->pgtable, paddr, prot) != (windows->leaf_bits[prot] ? windows->leaf_bits[prot] | paddr >> windows->leaf_shift : 0))
 				windows->leaf_bits[prot] = 0;
+	windows->leaf_address = (pgtable->paddr_last & ~((UINT64_C(1) << shift) - 1)) >> windows->leaf_shift;
+	for (uint32_t prot = 0; prot < 16; prot++)
+		if (windows->leaf_bits[prot] & windows->leaf_address)
+			windows->leaf_address = 0;
 }
 
 int iog_window_bind(struct iog_iova *iova, struct iog_pgtable *pgtable, struct flush_clock *clock, iog_flush_fn *flush, void *ctx, size_t stride)

@@ -59,10 +59,11 @@ slowly:
  * @windows: bound.
  * @lane: the caller's.
  * @address: the page, bytes.
+ * @entry: result: its entry as it was.
  *
  * Return: whether it did; iog_window_unmap() does it otherwise.
  */
-IOG_INLINE bool window_unmap_page(struct iova_window *windows, struct window_lane *lane, iog_iova_t address)
+IOG_INLINE bool window_unmap_page(struct iova_window *windows, struct window_lane *lane, iog_iova_t address, uint64_t *entry)
 {
 	uint64_t at = address >> windows->granule_shift;
 	struct window *window = window_at(windows, at);
@@ -73,8 +74,8 @@ IOG_INLINE bool window_unmap_page(struct iova_window *windows, struct window_lan
 	if (iog_unlikely(!window || atomic_load_explicit(&window->owner, memory_order_relaxed) != lane->plain_number || !gate_try_plain(&lane->gate)))
 		return false;
 	slot = window->entries + bit;
-	if (iog_unlikely(atomic_load_explicit(&window->owner, memory_order_relaxed) != lane->plain_number || !window->dirty ||
-		     !atomic_load_explicit(slot, memory_order_relaxed))) {
+	*entry = atomic_load_explicit(slot, memory_order_relaxed);
+	if (iog_unlikely(atomic_load_explicit(&window->owner, memory_order_relaxed) != lane->plain_number || !window->dirty || !*entry)) {
 		gate_exit_plain(&lane->gate);
 		return false;
 	}

@@ -39,6 +39,7 @@ struct iova_window {
 	 * interrupts. 0: that permission is not plain, or not to be had.
 	 */
 	uint64_t leaf_bits[16];
+	uint64_t leaf_address; /* the address in an entry, before it is shifted back; 0: there are other bits among its */
 	uint64_t leaf_paddr_last;
 	uint64_t last_address; /* the aperture's, bytes */
 	uint32_t leaf_shift;

@@ -210,11 +210,12 @@ static iog_iova_t map(struct lane *lane, uint64_t n)
 static void unmap(struct lane *lane, iog_iova_t address, uint64_t n)
 {
 	struct bed *bed = lane->bed;
+	uint64_t entry;
 
 	for (uint64_t i = 0; i < n; i++)
 		look(bed, "the device keeps another mapping", address + i * PAGE,
 		     atomic_exchange_explicit(&bed->user[place_of(address + i * PAGE)], 0, memory_order_relaxed));
-	if (n == 1 && window_unmap_page(windows_of(bed->iova), &windows_of(bed->iova)->lanes[lane->number], address))
+	if (n == 1 && window_unmap_page(windows_of(bed->iova), &windows_of(bed->iova)->lanes[lane->number], address, &entry))
 		return;
 	if (iog_window_unmap(bed->iova, lane->number, address / PAGE, n))
 		note(bed, "unmap fails", place_of(address), n, 0);

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See held.h.
+ *
+ * Modes may change meanwhile, and the policy reads the mode for itself. What is not certain to have been unmapped by a mode that needs no flush waits for one: so an unmapping under
+ * which the mode changes holds its memory, whatever it was and is.
+ */
+#include "../inval/gather.h"
+#include "../pgtable/pgtable.h"
+#include "held.h"
+#include "map.h"
+#include "ring.h"
+
+/* Credit that a lane takes beyond its need, so that it seldom has to. */
+#define CREDIT_STEP (UINT64_C(256) << 10)
+/* What is left of an unmapping that broke off is taken back in lots of so many pieces. */
+#define REST_PIECES 32
+
+/* ---- the ring ---- */
+
+/* A counter of the lane, and the most it has been. */
+static inline void count_up(_Atomic uint64_t *counter, _Atomic uint64_t *most, uint64_t by)
+{
+	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed) + by;
+
+	atomic_store_explicit(counter, now, memory_order_relaxed);
+	if (now > atomic_load_explicit(most, memory_order_relaxed))
+		atomic_store_explicit(most, now, memory_order_relaxed);
+}
+
+/* Inside the gate, as the rest here. */
+static inline void put_memory(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
+{
+	ring_put(lane, &(struct deferred_entry){ .paddr = paddr, .size = size, .marks = DEFERRED_MEMORY });
+	count_up(&lane->held_entries, &lane->held_entries_most, 1);
+	count_up(&lane->held_bytes, &lane->held_bytes_most, size);
+}
+
+static void put_call(struct domain_lane *lane, void (*release)(void *ctx), void *ctx)
+{
+	ring_put(lane, &(struct deferred_entry){ .release = release, .ctx = ctx, .marks = DEFERRED_CALL });
+	count_up(&lane->held_entries, &lane->held_entries_most, 1);
+}
+
+static inline bool has_credit(const struct domain_lane *lane, uint64_t size)
+{
+	return atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size <= lane->held_credit;
+}
+
+static bool credit_add(struct domain_lane *lane, uint64_t bytes)
+{
+	struct iog_domain *domain = lane->domain;
+	uint64_t taken = atomic_load_explicit(&domain->held_credit, memory_order_relaxed);
+
+	do {
+		if (bytes > domain->held_max || taken > domain->held_max - bytes)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&domain->held_credit, &taken, taken + bytes, memory_order_relaxed, memory_order_relaxed));
+	lane->held_credit += bytes;
+	return true;
+}
+
+static bool credit_take(struct domain_lane *lane, uint64_t size)
+{
+	uint64_t need = atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size - lane->held_credit;
+
+	return has_credit(lane, size) || credit_add(lane, need > CREDIT_STEP ? need : CREDIT_STEP) || credit_add(lane, need);
+}
+
+/* May so many bytes wait here? If not at once then after a flush, and what it lets go. */
+static bool credit_get(struct domain_lane *lane, uint64_t size)
+{
+	int error = 0;
+
+	if (iog_likely(has_credit(lane, size)) || credit_take(lane, size))
+		return true;
+	if (!atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) || iog_domain_flush_lane(lane))
+		return false;
+	while (!credit_take(lane, size))
+		if (!iog_domain_drain(lane, lane, DRAIN_STEP, &error) || error)
+			return false;
+	return true;
+}
+
+/* What was meant to wait does not. */
+static void credit_unused(struct domain_lane *lane)
+{
+	uintptr_t flags = domain_lane_enter(lane);
+
+	if (!atomic_load_explicit(&lane->held_bytes, memory_order_relaxed))
+		held_credit_return(lane);
+	domain_lane_exit(lane, flags);
+}
+
+/* ---- pieces ---- */
+
+struct collection {
+	struct held_piece *pieces;
+	uint32_t max;
+	uint32_t nr;
+	iog_iova_t first;
+	iog_iova_t last;
+	iog_iova_t end; /* the last address that was looked at: @last unless there was a piece too many */
+	uint64_t bytes;
+};
+
+static int collect_leaf(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
+{
+	struct collection *found = ctx;
+	struct held_piece *piece = &found->pieces[found->nr];
+	iog_iova_t first = iova > found->first ? iova : found->first, last = iova + (leaf->page_size - 1);
+	iog_paddr_t paddr = leaf->paddr + (first - iova);
+	uint64_t size = (last < found->last ? last : found->last) - first + 1;
+
+	if (found->nr && piece[-1].paddr + piece[-1].size == paddr) {
+		piece[-1].size += size;
+	} else {
+		if (found->nr == found->max) {
+			found->end = first - 1;
+			return 1;
+		}
+		*piece = (struct held_piece){ paddr, size };
+		found->nr++;
+	}
+	found->bytes += size;
+	return 0;
+}
+
+/* The memory of [first, last], as it is mapped. False if there are too many pieces: those up to @end. Nothing without hold ops. */
+static bool collect(struct domain_lane *lane, struct collection *found)
+{
+	found->end = found->last;
+	found->nr = 0;
+	found->bytes = 0;
+	return !lane->domain->hold || !iog_pgtable_visit(lane->domain->pgtable, lane->lane, found->first, found->last, collect_leaf, found);
+}
+
+static void give_pieces(const struct iog_domain *domain, const struct collection *found)
+{
+	for (uint32_t n = 0; n < found->nr; n++)
+		held_give(domain, found->pieces[n].paddr, found->pieces[n].size);
+}
+
+static int count_leaf(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
+{
+	struct collection *left = ctx;
+	iog_iova_t first = iova > left->first ? iova : left->first, last = iova + (leaf->page_size - 1);
+
+	left->bytes += (last < left->last ? last : left->last) - first + 1;
+	return 0;
+}
+
+/*
+ * An unmapping has failed: pieces of what it has cleared wait. It went upwards; what is still mapped, from where it broke off, is released when it has been finished
+ * (iog_held_unmap_rest()).
+ */
+static void pieces_later(struct domain_lane *lane, const struct collection *found)
+{
+	struct collection left = { .first = found->first, .last = found->end };
+	uint64_t cleared;
+
+	(void)iog_pgtable_visit(lane->domain->pgtable, lane->lane, left.first, left.last, count_leaf, &left);
+	cleared = found->bytes - left.bytes;
+	for (uint32_t n = 0; n < found->nr && cleared; n++) {
+		uint64_t size = found->pieces[n].size < cleared ? found->pieces[n].size : cleared;
+
+		/* Over the bound, if it must be. */
+		if (!has_credit(lane, size)) {
+			lane->held_credit += size;
+			atomic_fetch_add_explicit(&lane->domain->held_credit, size, memory_order_relaxed);
+		}
+		put_memory(lane, found->pieces[n].paddr, size);
+		cleared -= size;
+	}
+}
+
+/* ---- unmapping ---- */
+
+struct how {
+	uint32_t mode;
+	uint32_t changes;
+};
+
+static struct how how_now(const struct iog_domain *domain)
+{
+	struct how how;
+
+	/* Acquire: the mode is not an older one; pairs with the last store in iog_domain_set_mode(). */
+	how.changes = atomic_load_explicit(&domain->mode_changes, memory_order_acquire);
+	how.mode = atomic_load_explicit(&domain->mode, memory_order_relaxed);
+	return how;
+}
+
+/* The mode that the policy has seen since: held, if that is not certain. */
+static uint32_t how_since(const struct iog_domain *domain, struct how how)
+{
+	/* What the policy read comes before; pairs with the fence in iog_domain_set_mode(). */
+	atomic_thread_fence(memory_order_acquire);
+	return !(how.changes & 1) && atomic_load_explicit(&domain->mode_changes, memory_order_relaxed) == how.changes ? how.mode : IOG_INVAL_HELD;
+}
+
+static void set_settling(struct domain_lane *lane, bool settling)
+{
+	atomic_store_explicit(&lane->settling, settling, memory_order_relaxed);
+}
+
+/* The entries are gone, as @error says. The address was queued before, if it had to be; if it is only partly unmapped it stays there until this is over. */
+static int settle(struct domain_lane *lane, const struct collection *found, uint32_t mode, int error, void (*release)(void *ctx), void *ctx)
+{
+	bool pieces_wait = error || mode == IOG_INVAL_HELD, call_waits = error || mode != IOG_INVAL_STRICT;
+	uintptr_t flags;
+
+	if (!pieces_wait)
+		give_pieces(lane->domain, found);
+	if (release && !call_waits)
+		release(ctx);
+	if (!(pieces_wait && found->nr) && !(release && call_waits)) {
+		set_settling(lane, false);
+		return error;
+	}
+
+	flags = domain_lane_enter(lane);
+	if (pieces_wait && error)
+		pieces_later(lane, found);
+	else if (pieces_wait)
+		for (uint32_t n = 0; n < found->nr; n++)
+			put_memory(lane, found->pieces[n].paddr, found->pieces[n].size);
+	if (release && call_waits)
+		put_call(lane, release, ctx);
+	set_settling(lane, false);
+	if (!error && ring_is_full(lane))
+		error = iog_domain_flush_lane(lane);
+	domain_lane_exit(lane, flags);
+	return error;
+}
+
+struct whole {
+	iog_iova_t next;
+	iog_iova_t last;
+};
+
+static int whole_leaf(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
+{
+	struct whole *whole = ctx;
+
+	if (iova > whole->next)
+		return 1;
+	whole->next = iova + leaf->page_size;
+	return 0;
+}
+
+static bool is_whole(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
+{
+	struct whole whole = { iova, iova + (size - 1) };
+
+	return !iog_pgtable_visit(lane->domain->pgtable, lane->lane, iova, whole.last, whole_leaf, &whole) && whole.next - 1 >= whole.last;
+}
+
+/* Too many pieces to wait: hardware forgets each lot before its memory is released, whatever the mode. */
+static int unmap_by_lots(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx)
+{
+	const struct iog_policy *policy = lane->domain->policy;
+	struct collection found = { .pieces = lane->pieces, .max = HELD_PIECES, .first = iova, .last = iova + (size - 1) };
+	int error;
+
+	if (!holes && !is_whole(lane, iova, size)) {
+		set_settling(lane, false);
+		return -IOG_ENOENT;
+	}
+	for (;;) {
+		(void)collect(lane, &found);
+		error = policy->clear(lane, found.first, found.end - found.first + 1);
+		if (error || found.end == found.last)
+			break;
+		give_pieces(lane->domain, &found);
+		found.first = found.end + 1;
+	}
+	if (error) {
+		(void)iog_dma_put_run(lane, iova, size, error);
+		return settle(lane, &found, IOG_INVAL_STRICT, error, release, ctx);
+	}
+	error = policy->free(lane, iova, size);
+	(void)settle(lane, &found, IOG_INVAL_STRICT, 0, release, ctx);
+	return error;
+}
+
+int iog_held_room(struct domain_lane *lane)
+{
+	uintptr_t flags = domain_lane_enter(lane);
+	int error = iog_domain_make_room(lane);
+
+	domain_lane_exit(lane, flags);
+	return error;
+}
+
+void iog_held_later(struct domain_lane *lane, void (*release)(void *ctx), void *ctx)
+{
+	uintptr_t flags = domain_lane_enter(lane);
+
+	put_call(lane, release, ctx);
+	domain_lane_exit(lane, flags);
+}
+
+static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx)
+{
+	struct iog_domain *domain = lane->domain;
+	const struct iog_policy *policy = domain->policy;
+	struct how how = how_now(domain);
+	struct collection found = { .pieces = lane->pieces, .max = HELD_PIECES, .first = iova, .last = iova + (size - 1) };
+	bool credit = true;
+	uint32_t mode;
+	uintptr_t flags;
+	int error;
+
+	flags = domain_lane_enter(lane);
+	error = iog_domain_make_room(lane);
+	if (!error && domain->hold && how.mode == IOG_INVAL_HELD)
+		credit = credit_get(lane, size);
+	if (!error)
+		set_settling(lane, true);
+	/* A flush for credit that fails gives nothing back, but takes no place either. */
+	domain_lane_exit(lane, flags);
+	if (error)
+		return error;
+	if (!collect(lane, &found)) {
+		error = unmap_by_lots(lane, iova, size, holes, release, ctx);
+		credit_unused(lane);
+		return error;
+	}
+	error = holes ? policy->free(lane, iova, size) : policy->unmap(lane, iova, size);
+	if (dma_refused(error)) {
+		set_settling(lane, false);
+		credit_unused(lane);
+		return error;
+	}
+	mode = how_since(domain, how);
+	if (!error && mode == IOG_INVAL_HELD && (!credit || how.mode != IOG_INVAL_HELD)) {
+		/* More than may be held: it waits for hardware here. */
+		error = iog_domain_flush(domain, lane->lane);
+		mode = IOG_INVAL_STRICT;
+	}
+	error = settle(lane, &found, mode, error, release, ctx);
+	if (how.mode == IOG_INVAL_HELD && mode != how.mode)
+		credit_unused(lane);
+	return error;
+}
+
+/* One page of a window, held: the rest in one line. */
+int iog_held_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx)
+{
+	const struct iog_domain *domain = lane->domain;
+	iog_paddr_t paddr;
+	uintptr_t flags;
+	int error;
+
+	if (iog_unlikely(size != domain->granule || release || !domain->policy->unmap_page ||
+			 atomic_load_explicit(&domain->mode, memory_order_relaxed) != IOG_INVAL_HELD))
+		return unmap_run(lane, iova, size, holes, release, ctx);
+	flags = domain_lane_enter(lane);
+	error = iog_domain_make_room(lane);
+	if (iog_unlikely(error || !credit_get(lane, size) || !domain->policy->unmap_page(lane, iova, &paddr))) {
+		domain_lane_exit(lane, flags);
+		return error ? error : unmap_run(lane, iova, size, holes, release, ctx);
+	}
+	put_memory(lane, paddr, size);
+	if (iog_unlikely(ring_is_full(lane)))
+		error = iog_domain_flush_lane(lane);
+	domain_lane_exit(lane, flags);
+	return error;
+}
+
+int iog_held_unmap_rest(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
+{
+	/* Not the lane's: this is done on the way of others of its unmappings. */
+	struct held_piece pieces[REST_PIECES];
+	struct collection found = { .pieces = pieces, .max = REST_PIECES, .first = iova, .last = iova + (size - 1) };
+
+	for (;;) {
+		int error;
+
+		(void)collect(lane, &found);
+		error = iog_pgtable_unmap(lane->domain->pgtable, found.first, found.end - found.first + 1, &lane->gather, NULL);
+		if (!error)
+			error = iog_gather_flush(&lane->gather);
+		if (error)
+			return error;
+		give_pieces(lane->domain, &found);
+		if (found.end == found.last)
+			return 0;
+		found.first = found.end + 1;
+	}
+}
+
+void iog_held_fini(struct iog_domain *domain)
+{
+	for (uint32_t n = 0; n < domain->lanes_count; n++) {
+		struct domain_lane *lane = &domain->lanes[n];
+
+		while (ring_nr(lane)) {
+			const struct deferred_entry entry = ring_get(lane);
+
+			if (entry.marks & (DEFERRED_MEMORY | DEFERRED_CALL))
+				held_release(lane, &entry);
+		}
+	}
+}

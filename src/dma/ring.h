@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A lane's ring of deferred entries (deferred.c), in a few instructions. All inside the lane's gate, or with it closed.
+ */
+#ifndef IOG_DMA_RING_H
+#define IOG_DMA_RING_H
+
+#include "domain.h"
+
+static inline uint32_t ring_nr(const struct domain_lane *lane)
+{
+	return atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed);
+}
+
+static inline void ring_set_nr(struct domain_lane *lane, uint32_t nr)
+{
+	atomic_store_explicit(&lane->nr_deferred, nr, memory_order_relaxed);
+}
+
+/* As many as may wait: a flush is due. */
+static inline bool ring_is_full(const struct domain_lane *lane)
+{
+	return ring_nr(lane) >= lane->domain->deferred_entries;
+}
+
+/* There is room. */
+static inline void ring_put(struct domain_lane *lane, const struct deferred_entry *entry)
+{
+	uint32_t nr = ring_nr(lane), at = lane->head + nr;
+
+	lane->deferred[at < lane->domain->ring_size ? at : at - lane->domain->ring_size] = *entry;
+	ring_set_nr(lane, nr + 1);
+}
+
+/* The first: it has to be one. */
+static inline struct deferred_entry ring_get(struct domain_lane *lane)
+{
+	const struct deferred_entry entry = lane->deferred[lane->head];
+
+	if (++lane->head == lane->domain->ring_size)
+		lane->head = 0;
+	ring_set_nr(lane, ring_nr(lane) - 1);
+	return entry;
+}
+
+/* Whether the first are covered by a flush that has completed. */
+static inline bool ring_is_covered(const struct domain_lane *lane)
+{
+	return lane->nr_waiting && flush_covers(&lane->domain->clock, lane->needed);
+}
+
+#endif
