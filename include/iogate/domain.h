@@ -147,6 +147,7 @@ struct iog_domain_stats {
 	uint64_t held_entries, held_entries_most; /* pieces of it, and calls */
 	uint64_t bytes_mapped;        /* as handed to the DMA API, now; memory of iog_dma_alloc() and reserved runs count whole */
 	uint64_t quarantined;         /* bytes of addresses whose invalidation failed; never used again until a flush succeeds */
+	uint64_t devices_lost;        /* devices with ATS that did not answer in time, ever */
 	uint64_t identity_maps;       /* 1:1, ever */
 	uint64_t fallback_maps;       /* ever */
 	struct iog_iova_stats iova;
@@ -181,8 +182,8 @@ enum iog_device_flags {
 	/* The device does not snoop the CPU's caches. iog_dma_sync_*() clean lines. */
 	IOG_DEVICE_NONCOHERENT = 1 << 2,
 	/*
-	 * The device keeps translations of its own (PCIe ATS): it is told to forget after the unit has forgotten. One that does not answer in time is blocked at once, for good
-	 * (see iog_domain_attach()); what was unmapped and it may still reach is not used again.
+	 * The device keeps translations of its own (PCIe ATS): it is told to forget after the unit has forgotten. One that does not answer in time is blocked at once, until it is
+	 * attached anew (iog_device_is_lost()); what was unmapped and it may still reach is not used again before.
 	 */
 	IOG_DEVICE_ATS = 1 << 3,
 	/* The device hardly ever uses an address again before it is unmapped: nothing is lost by forgetting all that hardware remembers of its domain at once, and it is what is done. */
@@ -307,7 +308,8 @@ IOG_API int iog_group_destroy(struct iog_group *group);
  * @device: result; unchanged on error.
  *
  * Context: not one that interrupts another call; allocates; waits for hardware.
- * Return: 0; -IOG_EINVAL for a malformed @config; -IOG_ENOMEM; -IOG_EEXIST if the unit has a device of this id already; as iog_domain_attach() if its group is in a domain; what the unit returned.
+ * Return: 0; -IOG_EINVAL for a malformed @config; -IOG_EOPNOTSUPP for IOG_DEVICE_ATS behind a unit that does not know it; -IOG_ENOMEM; -IOG_EEXIST if the unit has a device of this
+ *         id already; as iog_domain_attach() if its group is in a domain; what the unit returned.
  */
 IOG_API int iog_device_create(const struct iog_device_config *config, struct iog_device **device);
 
@@ -325,6 +327,8 @@ IOG_API int iog_device_destroy(struct iog_device *device);
  * @domain: the domain, of any type. NULL: back to blocked.
  * @device: one device of the group. What it had mapped in its former domain stays mapped there, and must be unmapped before it is attached elsewhere.
  *
+ * A device that was lost (iog_device_is_lost()) is set anew, also where it is attached already: what it may have remembered is gone then, and the next flush of its former domain may succeed.
+ *
  * Without a hole: at each moment an access is subject to the former domain or to the new one. A unit that then fails to forget the former domain keeps that domain's number out of
  * use for ever (struct iog_unit, lost_ids); the device has moved, and 0 is returned.
  *
@@ -335,6 +339,17 @@ IOG_API int iog_device_destroy(struct iog_device *device);
  *         which cannot be destroyed, until a later attach succeeds.
  */
 IOG_API int iog_domain_attach(struct iog_domain *domain, struct iog_device *device);
+
+/**
+ * iog_device_is_lost() - whether a device with ATS has not answered an invalidation, and is blocked since.
+ * @device: the device.
+ *
+ * Its mappings may be unmapped as always. Invalidations of its domain fail with -IOG_ETIMEDOUT meanwhile, so that nothing it may have remembered is used again, and what waits goes on
+ * waiting. Until it is attached anew, or destroyed: see to it that it is reset before.
+ *
+ * Context: any.
+ */
+IOG_API bool iog_device_is_lost(const struct iog_device *device);
 
 /**
  * iog_device_domain() - where a device is.

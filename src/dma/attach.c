@@ -5,6 +5,9 @@
  *   a unit has a place in domain->units[]  <=>  devices behind it are placed there, or about to be
  *   place->devices = devices behind that unit    domain->devices = those of all units
  *
+ * A device with a TLB of its own (IOG_DEVICE_ATS) joins and leaves the domain's list of those in the same way. One that was lost is set again wherever it is attached to, also to where it
+ * is: then it is as any other.
+ *
  * A unit joins (an id, domain_add, the place) before the first of its devices is set to the domain, and leaves (the place, domain_remove, the id) after the last was set to
  * something else. Invalidations of other lanes go on meanwhile and take no lock: see units_settle().
  *
@@ -93,6 +96,38 @@ static void unit_leave(struct iog_domain *domain, struct domain_unit *place)
 	iog_unit_domain_remove(unit, atomic_load_explicit(&place->id, memory_order_relaxed));
 }
 
+/* Under attach_lock: the device is about to be set to the domain. One that goes from one domain to another is in two lists for a while. */
+static void ats_join(struct iog_domain *domain, struct iog_device *device)
+{
+	struct domain_ats *ats = &device->ats[device->ats[0].device ? 1 : 0];
+
+	ats->device = device;
+	ats->domain = domain;
+	atomic_store_explicit(&ats->next, atomic_load_explicit(&domain->ats, memory_order_relaxed), memory_order_relaxed);
+	/* Release: the device; pairs with the acquires in iog_domain_invalidate(). */
+	atomic_store_explicit(&domain->ats, ats, memory_order_release);
+	units_settle(domain, false);
+}
+
+/* Under attach_lock: it is set to something else. Lanes that stand at its place find the way on, and are waited for. */
+static void ats_leave(struct iog_domain *domain, struct iog_device *device)
+{
+	struct domain_ats *ats = &device->ats[device->ats[0].device && device->ats[0].domain == domain ? 0 : 1];
+	_Atomic(struct domain_ats *) *link = &domain->ats;
+	struct domain_ats *at;
+
+	while ((at = atomic_load_explicit(link, memory_order_relaxed)) != ats)
+		link = &at->next;
+	atomic_store_explicit(link, atomic_load_explicit(&ats->next, memory_order_relaxed), memory_order_release);
+	units_settle(domain, true);
+	ats->device = NULL;
+}
+
+static bool has_ats(const struct iog_domain *domain, const struct iog_device *device)
+{
+	return domain->type == IOG_DOMAIN_PAGING && device->flags & IOG_DEVICE_ATS;
+}
+
 /* Whether a unit can walk the domain's page table. What is not known of a unit is asked of it in domain_add. */
 static bool walkable(const struct iog_domain *domain, const struct iog_unit *unit)
 {
@@ -103,7 +138,7 @@ static bool walkable(const struct iog_domain *domain, const struct iog_unit *uni
 }
 
 /* One more device, which is about to be set to the domain. NULL: nothing to do. */
-static int domain_enter(struct iog_domain *domain, const struct iog_device *device)
+static int domain_enter(struct iog_domain *domain, struct iog_device *device)
 {
 	struct domain_unit *place;
 	int error = 0;
@@ -120,6 +155,8 @@ static int domain_enter(struct iog_domain *domain, const struct iog_device *devi
 		if (!error)
 			place->devices++;
 	}
+	if (!error && has_ats(domain, device))
+		ats_join(domain, device);
 	if (!error)
 		domain->devices++;
 	wait_unlock(&domain->attach_lock);
@@ -127,12 +164,14 @@ static int domain_enter(struct iog_domain *domain, const struct iog_device *devi
 }
 
 /* One less, which is set to something else. */
-static void domain_leave(struct iog_domain *domain, const struct iog_device *device)
+static void domain_leave(struct iog_domain *domain, struct iog_device *device)
 {
 	if (!domain)
 		return;
 	wait_lock(&domain->attach_lock, domain->platform);
 	domain->devices--;
+	if (has_ats(domain, device))
+		ats_leave(domain, device);
 	if (domain->type == IOG_DOMAIN_PAGING) {
 		struct domain_unit *place = place_of(domain, device->unit);
 
@@ -143,15 +182,19 @@ static void domain_leave(struct iog_domain *domain, const struct iog_device *dev
 }
 
 /* Tell the unit. The device counts in the domain, so that the unit's place does not go. */
-static int device_set(const struct iog_device *device, struct iog_domain *domain)
+static int device_set(struct iog_device *device, struct iog_domain *domain)
 {
+	enum iog_domain_type type = domain ? domain->type : IOG_DOMAIN_BLOCKED;
 	uint32_t id = 0;
+	int error;
 
-	if (!domain)
-		return iog_unit_device_set(device, IOG_DOMAIN_BLOCKED, 0);
-	if (domain->type == IOG_DOMAIN_PAGING)
+	if (type == IOG_DOMAIN_PAGING)
 		id = atomic_load_explicit(&place_of(domain, device->unit)->id, memory_order_relaxed);
-	return iog_unit_device_set(device, domain->type, id);
+	error = iog_unit_device_set(device, type, id);
+	/* What it may have kept from before is gone. */
+	if (!error)
+		atomic_store_explicit(&device->lost, 0, memory_order_relaxed);
+	return error;
 }
 
 int iog_device_place(struct iog_device *device, struct iog_domain *domain)
@@ -208,7 +251,7 @@ static int group_move(struct iog_group *group, struct iog_domain *domain)
 		}
 	}
 	for (device = group->devices; device; device = device->next) {
-		error = device->placed == domain ? 0 : device_set(device, domain);
+		error = device->placed == domain && !iog_device_is_lost(device) ? 0 : device_set(device, domain);
 		if (error) {
 			set_undo(group->devices, device, domain);
 			enter_undo(group->devices, NULL, domain);

@@ -6,7 +6,7 @@
 #include "unit.h"
 
 #define DMA_BITS_MIN 12
-#define DEVICE_FLAGS ((uint32_t)(IOG_DEVICE_BYPASS | IOG_DEVICE_UNTRUSTED | IOG_DEVICE_NONCOHERENT))
+#define DEVICE_FLAGS ((uint32_t)(IOG_DEVICE_BYPASS | IOG_DEVICE_UNTRUSTED | IOG_DEVICE_NONCOHERENT | IOG_DEVICE_ATS | IOG_DEVICE_NO_REUSE))
 
 static bool config_valid(const struct iog_device_config *config)
 {
@@ -42,6 +42,8 @@ int iog_device_create(const struct iog_device_config *config, struct iog_device 
 
 	if (!result || !config_valid(config))
 		return -IOG_EINVAL;
+	if (config->flags & IOG_DEVICE_ATS && !config->unit->ops->device_invalidate)
+		return -IOG_EOPNOTSUPP;
 	platform = config->platform;
 	device = platform->object_alloc(platform->ctx, sizeof(*device));
 	if (!device)
@@ -112,4 +114,9 @@ int iog_device_destroy(struct iog_device *device)
 struct iog_domain *iog_device_domain(const struct iog_device *device)
 {
 	return atomic_load_explicit(&device->domain, memory_order_acquire);
+}
+
+bool iog_device_is_lost(const struct iog_device *device)
+{
+	return atomic_load_explicit(&device->lost, memory_order_relaxed);
 }

@@ -339,6 +339,7 @@ void iog_domain_stats(struct iog_domain *domain, struct iog_domain_stats *stats)
 	}
 	stats->bytes_mapped = (uint64_t)bytes_mapped;
 	stats->flushes = atomic_load_explicit(&domain->clock.started, memory_order_relaxed);
+	stats->devices_lost = atomic_load_explicit(&domain->devices_lost, memory_order_relaxed);
 	stats->quarantined = atomic_load_explicit(&domain->quarantined, memory_order_relaxed);
 	if (domain->iova)
 		iog_iova_stats(domain->iova, &stats->iova);

@@ -109,6 +109,13 @@ struct domain_unit {
 	uint32_t devices; /* under attach_lock */
 };
 
+/* A device with a TLB of its own, in a domain. On its way from one to another it is in both. */
+struct domain_ats {
+	_Atomic(struct domain_ats *) next;
+	struct iog_device *device; /* NULL: not in use. Under the group's lock, as is which domain's it is */
+	struct iog_domain *domain;
+};
+
 struct bounce;
 
 struct iog_domain {
@@ -150,6 +157,9 @@ struct iog_domain {
 
 	struct spinlock attach_lock;
 	uint32_t devices; /* under attach_lock */
+	/* Read as the units' places are, see iog_domain_invalidate(): one that is not seen cannot have cached anything, and none goes while it may be. Changed under attach_lock. */
+	_Atomic(struct domain_ats *) ats;
+	_Atomic uint64_t devices_lost;
 	uint32_t units_max;
 	_Atomic uint32_t units_used; /* no unit is in a place from here on */
 	struct domain_unit units[];
@@ -179,6 +189,8 @@ struct iog_device {
 	struct iog_group *group;
 	struct iog_device *next; /* in the group */
 	struct iog_device *unit_next; /* behind the unit, under its lock */
+	struct domain_ats ats[2];
+	_Atomic uint32_t lost; /* it has not answered, and was blocked */
 	/* Under the group's lock: where hardware has it. Not @domain only if a failed attach could not be undone. */
 	struct iog_domain *placed;
 };

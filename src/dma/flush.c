@@ -26,6 +26,43 @@ static inline void asking_exit(struct domain_lane *lane)
 	atomic_store_explicit(&lane->asking, atomic_load_explicit(&lane->asking, memory_order_relaxed) + 1, memory_order_release);
 }
 
+/*
+ * It has not answered: from now on it reaches nothing. Who comes second returns while the first may still be at it; neither gives anything back, and nobody else does as long as
+ * the device is lost.
+ */
+static void device_lose(struct iog_domain *domain, struct iog_device *device)
+{
+	if (atomic_exchange_explicit(&device->lost, 1, memory_order_relaxed))
+		return;
+	atomic_fetch_add_explicit(&domain->devices_lost, 1, memory_order_relaxed);
+	(void)device->unit->ops->device_block(device->unit, device->id);
+}
+
+/* The device TLBs behind a unit that has forgotten. Each is told, whatever others answer. */
+static int invalidate_devices(struct iog_domain *domain, struct iog_unit *unit, const struct iog_gather *gather)
+{
+	int error = 0;
+
+	/* Acquire: the device; pairs with the release in ats_join(). */
+	for (const struct domain_ats *ats = atomic_load_explicit(&domain->ats, memory_order_acquire); ats;
+	     ats = atomic_load_explicit(&ats->next, memory_order_acquire)) {
+		struct iog_device *device = ats->device;
+		int device_error;
+
+		if (device->unit != unit)
+			continue;
+		if (atomic_load_explicit(&device->lost, memory_order_relaxed)) {
+			device_error = -IOG_ETIMEDOUT;
+		} else {
+			device_error = unit->ops->device_invalidate(unit, device->id, gather);
+			if (device_error == -IOG_ETIMEDOUT)
+				device_lose(domain, device);
+		}
+		error = error ? error : device_error;
+	}
+	return error;
+}
+
 int iog_domain_invalidate(const struct iog_gather *gather, void *ctx)
 {
 	struct domain_lane *lane = ctx;
@@ -43,6 +80,9 @@ int iog_domain_invalidate(const struct iog_gather *gather, void *ctx)
 		if (!unit)
 			continue;
 		unit_error = unit->ops->invalidate(unit, atomic_load_explicit(&domain->units[n].id, memory_order_relaxed), gather);
+		/* A device TLB asks the unit when it misses: only one that has forgotten does not teach it the same again. */
+		if (!unit_error && atomic_load_explicit(&domain->ats, memory_order_relaxed))
+			unit_error = invalidate_devices(domain, unit, gather);
 		if (unit_error && !error)
 			error = unit_error;
 	}

@@ -128,7 +128,7 @@ int iog_unit_init(struct iog_unit *unit)
 	if (!unit || !unit->ops || !unit->platform || !unit->domain_ids || unit->domain_ids > IDS_MAX)
 		return -IOG_EINVAL;
 	ops = unit->ops;
-	if (!ops->domain_add || !ops->domain_remove || !ops->device_set || !ops->invalidate)
+	if (!ops->domain_add || !ops->domain_remove || !ops->device_set || !ops->invalidate || (ops->device_invalidate && !ops->device_block))
 		return -IOG_EINVAL;
 	unit->ids = unit->platform->object_alloc(unit->platform->ctx, ids_bytes(unit));
 	if (!unit->ids)

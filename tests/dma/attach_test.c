@@ -92,7 +92,7 @@ static void devices_malformed(void **state)
 	EXPECT(-IOG_EINVAL, config.unit = NULL);
 	EXPECT(-IOG_EINVAL, config.dma_bits = 11);
 	EXPECT(-IOG_EINVAL, config.dma_bits = 65);
-	EXPECT(-IOG_EINVAL, config.flags = 8);
+	EXPECT(-IOG_EINVAL, config.flags = 32);
 	EXPECT(-IOG_EINVAL, config.segment_boundary = 0x3000);
 	EXPECT(0, config.dma_bits = 12; config.flags = 7; config.segment_boundary = 0x4000);
 #undef EXPECT

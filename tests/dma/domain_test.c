@@ -50,7 +50,7 @@ static void malformed(void **state)
 	EXPECT(-IOG_ERANGE, config.pgtable.ias = 40);
 	EXPECT(-IOG_EINVAL, config.pgtable.ops = &iog_vtdss_counted_single; config.pgtable.flags = IOG_PGTABLE_SINGLE_WRITER);
 	EXPECT(0, config.pgtable.ops = &iog_vtdss_counted_single; config.pgtable.flags = IOG_PGTABLE_SINGLE_WRITER; config.lanes = 1);
-	EXPECT(-IOG_EINVAL, config.mode = (enum iog_inval_mode)2);
+	EXPECT(-IOG_EINVAL, config.mode = (enum iog_inval_mode)3);
 	EXPECT(-IOG_EINVAL, config.deferred_entries = 65537);
 	EXPECT(0, config.deferred_entries = 65536);
 	EXPECT(-IOG_EINVAL, config.units_max = 65);
