@@ -142,6 +142,7 @@ struct iog_domain_stats {
 	uint64_t maps, unmaps;        /* successful, ever */
 	uint64_t flushes;             /* of the whole domain, ever */
 	uint64_t invalidations;       /* of what one gather held, ever */
+	uint64_t widened;             /* of these, how often a unit forgot the whole domain instead, ever */
 	uint64_t deferred;            /* entries waiting for a flush now */
 	uint64_t held_bytes, held_bytes_most;     /* memory that waits for a flush after its unmapping: now, and each lane's most, added up */
 	uint64_t held_entries, held_entries_most; /* pieces of it, and calls */

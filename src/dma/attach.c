@@ -16,6 +16,7 @@
  */
 #include "attach.h"
 
+#include "../inval/cost.h"
 #include "unit.h"
 
 /*
@@ -77,6 +78,7 @@ static int unit_join(struct iog_domain *domain, struct iog_unit *unit)
 	error = iog_unit_domain_add(unit, &root, &id);
 	if (error)
 		return error;
+	iog_cost_measure(unit, id, domain->pgtable);
 	atomic_store_explicit(&place->id, id, memory_order_relaxed);
 	place->devices = 0;
 	/* Release: the id; pairs with the acquire in iog_domain_invalidate(). */
@@ -157,8 +159,11 @@ static int domain_enter(struct iog_domain *domain, struct iog_device *device)
 	}
 	if (!error && has_ats(domain, device))
 		ats_join(domain, device);
-	if (!error)
+	if (!error) {
 		domain->devices++;
+		if (!(device->flags & IOG_DEVICE_NO_REUSE))
+			atomic_fetch_add_explicit(&domain->reusing, 1, memory_order_relaxed);
+	}
 	wait_unlock(&domain->attach_lock);
 	return error;
 }
@@ -170,6 +175,8 @@ static void domain_leave(struct iog_domain *domain, struct iog_device *device)
 		return;
 	wait_lock(&domain->attach_lock, domain->platform);
 	domain->devices--;
+	if (!(device->flags & IOG_DEVICE_NO_REUSE))
+		atomic_fetch_sub_explicit(&domain->reusing, 1, memory_order_relaxed);
 	if (has_ats(domain, device))
 		ats_leave(domain, device);
 	if (domain->type == IOG_DOMAIN_PAGING) {

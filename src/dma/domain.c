@@ -328,6 +328,7 @@ void iog_domain_stats(struct iog_domain *domain, struct iog_domain_stats *stats)
 		stats->maps += atomic_load_explicit(&lane->maps, memory_order_relaxed);
 		stats->unmaps += atomic_load_explicit(&lane->unmaps, memory_order_relaxed);
 		stats->invalidations += atomic_load_explicit(&lane->invalidations, memory_order_relaxed);
+		stats->widened += atomic_load_explicit(&lane->widened, memory_order_relaxed);
 		stats->identity_maps += atomic_load_explicit(&lane->identity_maps, memory_order_relaxed);
 		stats->fallback_maps += atomic_load_explicit(&lane->fallback_maps, memory_order_relaxed);
 		stats->deferred += atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed) + atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed);

@@ -95,6 +95,7 @@ struct domain_lane {
 	_Atomic uint64_t unmaps;
 	_Atomic int64_t bytes_mapped;
 	_Atomic uint64_t invalidations;
+	_Atomic uint64_t widened;
 	_Atomic uint64_t identity_maps;
 	_Atomic uint64_t fallback_maps;
 
@@ -160,6 +161,7 @@ struct iog_domain {
 	/* Read as the units' places are, see iog_domain_invalidate(): one that is not seen cannot have cached anything, and none goes while it may be. Changed under attach_lock. */
 	_Atomic(struct domain_ats *) ats;
 	_Atomic uint64_t devices_lost;
+	_Atomic uint32_t reusing; /* devices without IOG_DEVICE_NO_REUSE: if there are none, all is forgotten at once */
 	uint32_t units_max;
 	_Atomic uint32_t units_used; /* no unit is in a place from here on */
 	struct domain_unit units[];

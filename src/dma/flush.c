@@ -8,7 +8,11 @@
  * Locking: flush_lock, held over the wait for hardware, so that one flush runs at a time. Its holder is inside its lane's gate or holds the domain's gates closed; nobody who
  * holds it waits for a gate.
  */
+#include "../inval/cost.h"
 #include "flush.h"
+
+/* Times that commands are submitted again because a wait was aborted. */
+#define SUBMIT_AGAIN_MAX 8
 
 /* The barrier of a lane that goes in: after its entries were cleared, before the places are read; pairs with units_settle() in attach.c. */
 static inline void asking_enter(struct domain_lane *lane)
@@ -63,10 +67,21 @@ static int invalidate_devices(struct iog_domain *domain, struct iog_unit *unit, 
 	return error;
 }
 
+/* A wait that hardware has aborted took others' commands with it: ours have to be submitted again. */
+static int invalidate_unit(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
+{
+	int error = unit->ops->invalidate(unit, id, gather);
+
+	for (uint32_t again = 0; error == -IOG_EAGAIN && again < SUBMIT_AGAIN_MAX; again++)
+		error = unit->ops->invalidate(unit, id, gather);
+	return error == -IOG_EAGAIN ? -IOG_EIO : error;
+}
+
 int iog_domain_invalidate(const struct iog_gather *gather, void *ctx)
 {
 	struct domain_lane *lane = ctx;
 	struct iog_domain *domain = lane->domain;
+	const struct iog_gather *all = gather && !atomic_load_explicit(&domain->reusing, memory_order_relaxed) ? NULL : gather;
 	uint32_t used;
 	int error = 0;
 
@@ -75,14 +90,19 @@ int iog_domain_invalidate(const struct iog_gather *gather, void *ctx)
 	used = atomic_load_explicit(&domain->units_used, memory_order_acquire);
 	for (uint32_t n = 0; n < used; n++) {
 		struct iog_unit *unit = atomic_load_explicit(&domain->units[n].unit, memory_order_acquire);
+		const struct iog_gather *what = all;
 		int unit_error;
 
 		if (!unit)
 			continue;
-		unit_error = unit->ops->invalidate(unit, atomic_load_explicit(&domain->units[n].id, memory_order_relaxed), gather);
+		if (what && cost_prefers_domain(unit, what))
+			what = NULL;
+		if (gather && !what)
+			domain_lane_count(&lane->widened);
+		unit_error = invalidate_unit(unit, atomic_load_explicit(&domain->units[n].id, memory_order_relaxed), what);
 		/* A device TLB asks the unit when it misses: only one that has forgotten does not teach it the same again. */
 		if (!unit_error && atomic_load_explicit(&domain->ats, memory_order_relaxed))
-			unit_error = invalidate_devices(domain, unit, gather);
+			unit_error = invalidate_devices(domain, unit, what);
 		if (unit_error && !error)
 			error = unit_error;
 	}

@@ -342,7 +342,7 @@ static void come_and_go(void **state)
 		workers[n] = (struct worker){ &place, n + 1 };
 		assert_int_equal(pthread_create(&threads[n], NULL, worker_main, &workers[n]), 0);
 	}
-	for (uint64_t round = kit_scaled(400); round; round--) {
+	for (uint64_t round = kit_scaled(40); round; round--) {
 		uint32_t n = (uint32_t)(round % 2);
 		uint64_t before;
 

@@ -148,6 +148,8 @@ static void world_begin(struct world *world, enum iog_inval_mode mode, const str
 	/* These look at no ctx of ours. */
 	world->platform.lanes_barrier = NULL;
 	world->platform.relax = NULL;
+	/* Invalidations are counted: none to measure. */
+	world->platform.now_ns = NULL;
 	world->platform.cache_clean = NULL;
 	assert_int_equal(iog_sim_create(&world->platform, &sim, &world->sim), 0);
 	world->inner = iog_sim_unit(world->sim);

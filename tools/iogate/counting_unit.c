@@ -62,7 +62,9 @@ int counting_unit_create(const struct iog_platform *platform, uint32_t lanes, st
 	struct counting_unit *counting = memory_new_aligned(1, (sizeof(*counting) + 63) / 64 * 64);
 	int ret;
 
-	counting->unit = (struct iog_unit){ .ops = &ops, .platform = platform, .ias = 64, .oas = 64, .domain_ids = DOMAIN_IDS };
+	counting->platform = *platform;
+	counting->platform.now_ns = NULL;
+	counting->unit = (struct iog_unit){ .ops = &ops, .platform = &counting->platform, .ias = 64, .oas = 64, .domain_ids = DOMAIN_IDS };
 	counting->lanes = memory_new_aligned(lanes, sizeof(*counting->lanes));
 	counting->nr_lanes = lanes;
 	ret = iog_unit_init(&counting->unit);

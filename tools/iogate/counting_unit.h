@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include <iogate/platform.h>
 #include <iogate/unit.h>
 
 struct counting_lane {
@@ -19,6 +20,7 @@ struct counting_lane {
 
 struct counting_unit {
 	struct iog_unit unit;
+	struct iog_platform platform; /* without a clock: what is counted does not depend on what it takes */
 	struct counting_lane *lanes;
 	uint32_t nr_lanes;
 	_Alignas(64) _Atomic uint64_t domain_flushes; /* the whole domain at once */
