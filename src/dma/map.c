@@ -11,9 +11,6 @@
 #include "held.h"
 #include "map.h"
 
-/* What makes a request not plain, beside the device (struct iog_device, @plain). */
-#define ATTRS_SPECIAL (~(uint32_t)(IOG_DMA_SKIP_SYNC | IOG_DMA_NO_SNOOP))
-
 int iog_dma_route(const struct iog_device *device, iog_lane_t lane, uint32_t attrs, struct iog_domain **result)
 {
 	struct iog_domain *domain = dma_domain(device);
@@ -196,7 +193,7 @@ static inline struct iog_domain *plain_domain(const struct iog_device *device, i
 	/* Acquire: as for @domain, see dma_domain(). */
 	struct iog_domain *domain = atomic_load_explicit(&device->plain, memory_order_acquire);
 
-	return domain && !(attrs & ATTRS_SPECIAL) && dma_dir_known(dir) && size - 1 < DMA_SIZE_MAX && address + (size - 1) >= address &&
+	return domain && !(attrs & DMA_ATTRS_SPECIAL) && dma_dir_known(dir) && size - 1 < DMA_SIZE_MAX && address + (size - 1) >= address &&
 			       lane < domain->lanes_count ?
 		       domain :
 		       NULL;

@@ -14,6 +14,9 @@
 
 #define DMA_ATTRS ((uint32_t)(IOG_DMA_BYPASS | IOG_DMA_SKIP_SYNC | IOG_DMA_NO_SNOOP))
 
+/* What makes a request not plain, beside the device (struct iog_device, @plain). */
+#define DMA_ATTRS_SPECIAL (~(uint32_t)(IOG_DMA_SKIP_SYNC | IOG_DMA_NO_SNOOP))
+
 /* More than any page table translates; what is less does not wrap when it is rounded up. */
 #define DMA_SIZE_MAX (UINT64_MAX >> 1)
 

@@ -4,6 +4,9 @@
  *
  * Mapping looks at the list twice: once to lay it out (sg.h), so that a malformed one changes nothing, and once to store entries and tell the pairs. Pairs are
  * written to the list's first members while later ones are still to be read: they are other members of the struct.
+ *
+ * A list of whole pages that are contiguous in memory is one buffer in parts, as lists of large buffers often are. It is looked at once and mapped as a buffer. Which lists are of that kind
+ * follows from list, device and domain, so that unmapping finds the same.
  */
 #include "bounce.h"
 #include "held.h"
@@ -146,6 +149,67 @@ static uint64_t tell_pairs(struct pairs *pairs, struct sg_layout layout, iog_iov
 	return bytes;
 }
 
+/* The domain if the list is one buffer in parts, for a device that has no bounds; and all its bytes. */
+static inline struct iog_domain *one_buffer(const struct iog_device *device, iog_lane_t lane, const struct iog_sg *sg, uint32_t n, enum iog_dma_dir dir, uint32_t attrs,
+					    uint64_t *size)
+{
+	/* Acquire: see dma_domain(). */
+	struct iog_domain *domain = atomic_load_explicit(&device->plain, memory_order_acquire);
+	uint64_t bits = 0, apart = 0;
+	iog_paddr_t next;
+
+	/* Of 1:1 addresses a list has none, whatever it looks like. */
+	if (!domain || attrs & DMA_ATTRS_SPECIAL || !dma_dir_known(dir) || lane >= domain->lanes_count || !n || device->segment_max || device->segment_boundary ||
+	    domain->fallback)
+		return NULL;
+	next = sg[0].paddr;
+	for (uint32_t i = 0; i < n; i++) {
+		apart |= next ^ sg[i].paddr;
+		next = sg[i].paddr + sg[i].size;
+		/* Whole pages, some, and no end beyond 2^63: so that sums do not wrap. */
+		bits |= sg[i].paddr | sg[i].size | next >> 63 | sg[i].size >> 63 | (sg[i].size ? 0 : 1);
+	}
+	*size = next - sg[0].paddr;
+	return apart || bits & (domain->granule - 1) ? NULL : domain;
+}
+
+static int map_buffer(struct domain_lane *lane, const struct iog_device *device, struct iog_sg *sg, uint64_t size, uint32_t prot)
+{
+	const struct iog_domain *domain = lane->domain;
+	iog_iova_t at;
+	int error;
+
+	if (domain->hold)
+		held_take(domain, sg[0].paddr, size);
+	error = domain->policy->map(lane, sg[0].paddr, size, prot, device->limit, &at);
+	if (error) {
+		if (domain->hold)
+			held_give(domain, sg[0].paddr, size);
+		return iog_dma_map_error(domain, sg[0].paddr, size, error);
+	}
+	sg[0].iova = at;
+	sg[0].iova_size = size;
+	dma_count_map(lane, size);
+	return 0;
+}
+
+/* Undone if it was mapped so. */
+static int unmap_buffer(struct domain_lane *lane, struct iog_sg *sg, uint64_t size)
+{
+	const struct iog_domain *domain = lane->domain;
+	int error;
+
+	if (domain->hold)
+		error = iog_held_unmap(lane, sg[0].iova, size, false, NULL, NULL);
+	else
+		error = domain->policy->unmap(lane, sg[0].iova, size);
+	if (dma_refused(error))
+		return error == -IOG_ERANGE ? -IOG_EINVAL : error;
+	dma_count_unmap(lane, size);
+	sg[0].iova_size = 0;
+	return error;
+}
+
 int iog_dma_map_sg(struct iog_device *device, iog_lane_t lane_number, struct iog_sg *sg, uint32_t n, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova,
 		   uint32_t *mapped_n)
 {
@@ -153,8 +217,19 @@ int iog_dma_map_sg(struct iog_device *device, iog_lane_t lane_number, struct iog
 	struct iog_domain *domain;
 	struct domain_lane *lane;
 	iog_iova_t run;
+	uint64_t size;
 	int error, way;
 
+	domain = one_buffer(device, lane_number, sg, n, dir, attrs, &size);
+	if (domain) {
+		error = map_buffer(&domain->lanes[lane_number], device, sg, size, dma_prot(dir, attrs));
+		if (error)
+			return error;
+		if (iova)
+			*iova = sg[0].iova;
+		*mapped_n = 1;
+		return 0;
+	}
 	if (!n || !dma_dir_known(dir))
 		return -IOG_EINVAL;
 	way = iog_dma_route(device, lane_number, attrs, &domain);
@@ -199,9 +274,12 @@ int iog_dma_unmap_sg(struct iog_device *device, iog_lane_t lane_number, struct i
 	bool discard = !(attrs & IOG_DMA_SKIP_SYNC) && dir & IOG_DMA_FROM_DEVICE;
 	struct iog_domain *domain;
 	struct domain_lane *lane;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, size;
 	int error = 0, way;
 
+	domain = one_buffer(device, lane_number, sg, n, dir, attrs, &size);
+	if (domain && sg[0].iova_size == size && !(sg[0].iova & (domain->granule - 1)))
+		return unmap_buffer(&domain->lanes[lane_number], sg, size);
 	if (!n || !dma_dir_known(dir))
 		return -IOG_EINVAL;
 	way = iog_dma_route(device, lane_number, attrs, &domain);

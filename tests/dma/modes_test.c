@@ -4,6 +4,9 @@
  * answer.
  */
 #include <pthread.h>
+#include <string.h>
+
+#include <iogate/dma.h>
 
 #include "bed.h"
 
@@ -129,6 +132,74 @@ static void no_answer(void **state)
 	}
 }
 
+/* ---- what strict mode asks of a unit ---- */
+
+static struct {
+	uint32_t calls, ranges, tables, walks;
+	uint64_t bytes;
+} seen;
+
+static void look(struct probe *probe, const struct iog_gather *gather)
+{
+	(void)probe;
+	seen.calls++;
+	if (!gather)
+		return;
+	seen.ranges += gather->nr_ranges;
+	seen.tables += gather->nr_tables;
+	seen.walks += gather->walk_caches;
+	for (uint32_t n = 0; n < gather->nr_ranges; n++)
+		seen.bytes += gather->ranges[n].last - gather->ranges[n].first + 1;
+}
+
+/* Contiguous pages are one range, in a buffer, in a list of its parts, and in a list of pages from everywhere, which are neighbours in address; leaves only. */
+static void one_range(void **state)
+{
+	(void)state;
+	for (uint32_t p = 0; p < NR_POLICIES; p++) {
+		for (uint32_t kind = 0; kind < 3; kind++) {
+			struct iog_sg sg[64];
+			struct place place;
+			uint32_t mapped_n = 0;
+			iog_iova_t iova;
+
+			place_create(&place, policies[p], IOG_INVAL_STRICT);
+			for (uint32_t n = 0; n < 64; n++)
+				sg[n] = (struct iog_sg){ .paddr = place.bed.paddr + (kind == 2 ? n * 7 % 64 * 3 : n) * PAGE, .size = PAGE };
+			memset(&seen, 0, sizeof(seen));
+			if (kind) {
+				assert_int_equal(iog_dma_map_sg(place.device, 0, sg, 64, IOG_DMA_BIDIRECTIONAL, 0, &iova, &mapped_n), 0);
+				assert_int_equal(mapped_n, 1);
+				assert_true(sg[0].iova == iova && sg[0].iova_size == 64 * PAGE);
+				for (uint32_t n = 0; n < 64; n++) {
+					struct iog_leaf leaf;
+
+					assert_int_equal(iog_pgtable_lookup(place.domain->pgtable, 0, iova + n * PAGE, &leaf), 0);
+					assert_true(leaf.paddr == sg[n].paddr);
+				}
+			} else {
+				assert_int_equal(iog_dma_map(place.device, 0, place.bed.paddr, 64 * PAGE, IOG_DMA_BIDIRECTIONAL, 0, &iova), 0);
+			}
+			atomic_store(&place.bed.probes[0].on_invalidate, look);
+			if (kind)
+				assert_int_equal(iog_dma_unmap_sg(place.device, 0, sg, 64, IOG_DMA_BIDIRECTIONAL, 0), 0);
+			else
+				assert_int_equal(iog_dma_unmap(place.device, 0, iova, 64 * PAGE, IOG_DMA_BIDIRECTIONAL, 0), 0);
+			atomic_store(&place.bed.probes[0].on_invalidate, NULL);
+			assert_int_equal(seen.calls, 1);
+			assert_int_equal(seen.ranges, 1);
+			assert_int_equal(seen.bytes, 64 * PAGE);
+			assert_int_equal(seen.tables + seen.walks, 0);
+			if (kind)
+				assert_int_equal(iog_dma_unmap_sg(place.device, 0, sg, 64, IOG_DMA_BIDIRECTIONAL, 0), -IOG_ENOENT);
+			assert_int_equal(bed_stats(place.domain).maps, 1);
+			assert_int_equal(bed_stats(place.domain).unmaps, 1);
+			assert_int_equal(bed_stats(place.domain).bytes_mapped, 0);
+			place_destroy(&place);
+		}
+	}
+}
+
 /* ---- two lanes map and unmap while a third switches ---- */
 
 static atomic_bool stop;
@@ -220,6 +291,7 @@ int main(void)
 		cmocka_unit_test(switched),
 		cmocka_unit_test(drained),
 		cmocka_unit_test(no_answer),
+		cmocka_unit_test(one_range),
 		cmocka_unit_test(traffic),
 	};
 
