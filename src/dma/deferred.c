@@ -138,7 +138,7 @@ int iog_domain_flushed(struct domain_lane *lane)
 
 	wait_end(lane);
 	(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
-	atomic_store_explicit(&lane->nr_lazy, 0, memory_order_relaxed);
+	lazy_flushed(lane, lazy_look(lane), lane->domain->deferred_entries);
 	if (policy && policy->flushed)
 		policy->flushed(lane);
 	return error;
@@ -179,6 +179,9 @@ static int flush_lanes(struct domain_lane *self, enum lanes_how how, uint32_t *b
 	for (uint32_t n = 0; n < domain->lanes_count; n++)
 		if (gate_is_shut(&domain->lanes[n].gate))
 			gate_wait(&domain->gates, &domain->lanes[n].gate);
+	/* Before the flush begins: lanes count these outside the gate, too. */
+	for (uint32_t n = 0; n < domain->lanes_count; n++)
+		domain->lanes[n].lazy_seen = lazy_look(&domain->lanes[n]);
 
 	flags = domain_lane_enter(self);
 	if (how != LANES_DRAIN)
@@ -189,6 +192,7 @@ static int flush_lanes(struct domain_lane *self, enum lanes_how how, uint32_t *b
 			if (gate_is_shut(&domain->lanes[n].gate)) {
 				iog_gather_take_over(&self->gather, &domain->lanes[n].gather);
 				wait_end(&domain->lanes[n]);
+				lazy_flushed(&domain->lanes[n], domain->lanes[n].lazy_seen, domain->deferred_entries);
 			}
 		/* Only now: from here on the gather may fill again. */
 		error = iog_domain_flushed(self);

@@ -110,6 +110,7 @@ static int lanes_create(struct iog_domain *domain)
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		domain->lanes[n].domain = domain;
 		domain->lanes[n].lane = n;
+		lazy_flushed(&domain->lanes[n], 0, domain->deferred_entries);
 	}
 	if (domain->type != IOG_DOMAIN_PAGING)
 		return 0;
@@ -331,7 +332,7 @@ void iog_domain_stats(struct iog_domain *domain, struct iog_domain_stats *stats)
 		stats->widened += atomic_load_explicit(&lane->widened, memory_order_relaxed);
 		stats->identity_maps += atomic_load_explicit(&lane->identity_maps, memory_order_relaxed);
 		stats->fallback_maps += atomic_load_explicit(&lane->fallback_maps, memory_order_relaxed);
-		stats->deferred += atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed) + atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed);
+		stats->deferred += atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed) + lazy_waiting(lane, domain->deferred_entries);
 		stats->held_bytes += atomic_load_explicit(&lane->held_bytes, memory_order_relaxed);
 		stats->held_bytes_most += atomic_load_explicit(&lane->held_bytes_most, memory_order_relaxed);
 		stats->held_entries += atomic_load_explicit(&lane->held_entries, memory_order_relaxed);

@@ -82,10 +82,12 @@ struct domain_lane {
 	_Atomic uint64_t held_entries, held_entries_most;
 
 	/*
-	 * Runs that this lane has freed lazily (IOG_IOVA_LAZY) since its last flush: counted by the policy, looked at by iog_domain_tick(), cleared by
-	 * iog_domain_flush_lane(). They are bounded as deferred entries are. The lane's own, also outside the gate.
+	 * Runs that this lane has freed lazily (IOG_IOVA_LAZY), ever, modulo 2^32: counted by the policy, the lane's own, also outside the gate. They are bounded as deferred entries
+	 * are: a flush is due at @lazy_due, which is @deferred_entries more than have been flushed, by whomever, and is written inside the gate or with it closed.
 	 */
 	_Atomic uint32_t nr_lazy;
+	_Atomic uint32_t lazy_due;
+	uint32_t lazy_seen; /* of whoever has closed the gate: @nr_lazy before his flush */
 
 	/* Odd while the lane is inside iog_domain_invalidate(). Written by the lane only. */
 	_Atomic uint64_t asking;
@@ -215,6 +217,35 @@ int iog_domain_invalidate(const struct iog_gather *gather, void *ctx);
  * Return: as iog_domain_flush().
  */
 int iog_domain_flush_lane(struct domain_lane *lane);
+
+/* One more run freed lazily; whether a flush is due. Release: its entries are gone; pairs with the acquire in lazy_look(). */
+static inline bool lazy_count(struct domain_lane *lane)
+{
+	uint32_t nr = atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&lane->nr_lazy, nr, memory_order_release);
+	return (int32_t)(nr - atomic_load_explicit(&lane->lazy_due, memory_order_relaxed)) >= 0;
+}
+
+/* How many that is so far: a flush that begins now covers these. */
+static inline uint32_t lazy_look(const struct domain_lane *lane)
+{
+	return atomic_load_explicit(&lane->nr_lazy, memory_order_acquire);
+}
+
+/* A flush has covered all up to @nr. Inside the gate, or with it closed. */
+static inline void lazy_flushed(struct domain_lane *lane, uint32_t nr, uint32_t deferred_entries)
+{
+	atomic_store_explicit(&lane->lazy_due, nr + deferred_entries, memory_order_relaxed);
+}
+
+/* Those that no flush is known to cover. Other lanes' only roughly. */
+static inline uint32_t lazy_waiting(const struct domain_lane *lane, uint32_t deferred_entries)
+{
+	uint32_t due = atomic_load_explicit(&lane->lazy_due, memory_order_relaxed), nr = lazy_look(lane) + deferred_entries - due;
+
+	return (int32_t)nr > 0 ? nr : 0;
+}
 
 /**
  * iog_domain_defer() - queue a run that was cleared: it is freed after the next flush. Flushes when the bound is reached.

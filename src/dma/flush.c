@@ -182,7 +182,7 @@ int iog_domain_tick(struct iog_domain *domain, iog_lane_t number, uint64_t now_m
 	lane = &domain->lanes[number];
 	flags = domain_lane_enter(lane);
 	(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
-	if (!error && (is_waited_for(lane) || atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed))) {
+	if (!error && (is_waited_for(lane) || lazy_waiting(lane, domain->deferred_entries))) {
 		if (!lane->oldest_ms)
 			lane->oldest_ms = now_ms ? now_ms : 1;
 		else if (now_ms - lane->oldest_ms >= domain->deferred_ms)

@@ -16,10 +16,7 @@
 /* One more run that the allocator has and hardware may still know. Bounded as if it were queued. */
 static int count_lazy(struct domain_lane *lane)
 {
-	uint32_t nr = atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed) + 1;
-
-	atomic_store_explicit(&lane->nr_lazy, nr, memory_order_relaxed);
-	return nr < lane->domain->deferred_entries ? 0 : iog_domain_flush_lane(lane);
+	return lazy_count(lane) ? iog_domain_flush_lane(lane) : 0;
 }
 
 /* The run's entries are gone, in the lane's gather: invalidate now or later, and free. Inside the gate; there is room in the queue. */

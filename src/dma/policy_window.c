@@ -82,12 +82,7 @@ static int clear_at_once(struct domain_lane *lane, iog_iova_t iova, uint64_t siz
 /* Addresses whose entries are gone, and whose invalidation is still to come, were freed. */
 static inline int count_lazy(struct domain_lane *lane)
 {
-	uint32_t lazy = atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed) + 1;
-
-	atomic_store_explicit(&lane->nr_lazy, lazy, memory_order_relaxed);
-	if (iog_unlikely(lazy >= lane->domain->deferred_entries))
-		return iog_domain_flush(lane->domain, lane->lane);
-	return 0;
+	return iog_unlikely(lazy_count(lane)) ? iog_domain_flush(lane->domain, lane->lane) : 0;
 }
 
 static int fill(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot)

@@ -216,6 +216,45 @@ static void taken_over_large(void **state)
 	}
 }
 
+/* What a lane freed lazily has been forgotten when another trims or changes the mode: nothing waits on its account, and nothing more is flushed. */
+static void others_served(void **state)
+{
+	static const struct iog_policy *const lazy[] = { &iog_policy_pooled, &iog_policy_window };
+
+	(void)state;
+	for (uint32_t p = 0; p < 4; p++) {
+		iog_iova_t iova[15];
+		struct place place;
+		uint64_t flushes;
+
+		place_create(&place, 2, IOG_INVAL_DEFERRED, lazy[p / 2]);
+		place_attach(&place);
+		for (uint32_t n = 0; n < 15; n++)
+			iova[n] = mapped(&place, 1, 4096);
+		for (uint32_t n = 0; n < 5; n++)
+			assert_int_equal(unmapped(&place, 1, iova[n], 4096), 0);
+		assert_int_equal(bed_stats(place.domain).deferred, 5);
+		if (p % 2)
+			assert_int_equal(iog_domain_trim(place.domain, 0), 0);
+		else
+			assert_int_equal(iog_domain_set_mode(place.domain, 0, IOG_INVAL_DEFERRED), 0);
+		assert_int_equal(bed_stats(place.domain).deferred, 0);
+		flushes = bed_stats(place.domain).flushes;
+		assert_int_equal(iog_domain_tick(place.domain, 1, 1000), 0);
+		assert_int_equal(iog_domain_tick(place.domain, 1, 9000), 0);
+		assert_int_equal(bed_stats(place.domain).flushes, flushes);
+		/* The bound counts from there. */
+		for (uint32_t n = 5; n < 12; n++)
+			assert_int_equal(unmapped(&place, 1, iova[n], 4096), 0);
+		assert_int_equal(bed_stats(place.domain).deferred, 7);
+		assert_int_equal(bed_stats(place.domain).flushes, flushes);
+		assert_int_equal(unmapped(&place, 1, iova[12], 4096), 0);
+		assert_int_equal(bed_stats(place.domain).deferred, 0);
+		assert_int_equal(bed_stats(place.domain).flushes, flushes + 1);
+		place_destroy(&place);
+	}
+}
+
 /* Idle lanes' queues and tables come back by one lane's trim. */
 static void trim(void **state)
 {
@@ -838,6 +877,7 @@ int main(void)
 		cmocka_unit_test(tick),
 		cmocka_unit_test(taken_over),
 		cmocka_unit_test(taken_over_large),
+		cmocka_unit_test(others_served),
 		cmocka_unit_test(trim),
 		cmocka_unit_test(tables_back),
 		cmocka_unit_test(record_left),
