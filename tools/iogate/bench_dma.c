@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rounds of a DMA mapping: allocate an address, map, unmap, free; see bench.h. One page at a time, with LIVE mapped all the while, of which the oldest goes.
+ * Rounds of a DMA mapping: allocate an address, map, unmap, free; see bench.h. One page at a time, with LIVE mapped all the while, of which the oldest goes; or a list of LIST pages.
  *
  * The "pair" of a policy is what the DMA API calls for it, without the API's own checks and counts. "dma_pair" is the whole of iog_dma_map() and iog_dma_unmap().
  */
@@ -18,12 +18,17 @@
 #define LIVE 256
 /* Rounds in a batch; a multiple of LIVE. */
 #define ROUNDS 4096
+/* Pages of a list, one to a segment; and rounds of one in a batch. */
+#define LIST 64
+#define LISTS 256
 #define PADDR (UINT64_C(64) << 30)
 #define PROT (IOG_PROT_READ | IOG_PROT_WRITE)
 
 struct variant {
 	const char *policy;
 	bool strict;
+	bool held;
+	bool scattered; /* pages of a list do not follow one another */
 	bool simulate; /* by a unit that keeps caches and walks; not judged */
 };
 
@@ -31,6 +36,7 @@ struct dma_state {
 	struct bench_state bench;
 	struct dma_bed bed;
 	iog_iova_t live[LIVE];
+	struct iog_sg sg[LIST];
 };
 
 static struct dma_state *state_of(struct bench_state *bench)
@@ -46,6 +52,7 @@ static int prepare(struct bench_state *bench, struct problem *problem)
 		.format = bench->format,
 		.policy = variant->policy,
 		.deferred = !variant->strict,
+		.held = variant->held,
 		.simulate = variant->simulate,
 		/* The second is idle; but nobody can leave out what lanes owe each other. */
 		.lanes = 2,
@@ -57,6 +64,8 @@ static int prepare(struct bench_state *bench, struct problem *problem)
 		if (ret)
 			problem_set(problem, "a page could not be mapped: %s", iog_strerror(ret));
 	}
+	for (uint64_t i = 0; i < LIST; i++)
+		state->sg[i] = (struct iog_sg){ .paddr = PADDR + (LIVE + i * (variant->scattered ? 3 : 1)) * SIZE_4K, .size = SIZE_4K };
 	return ret;
 }
 
@@ -97,6 +106,24 @@ static int run_api(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 	return ret ? -IOG_EIO : 0;
 }
 
+static int run_list(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
+{
+	struct dma_state *state = state_of(bench);
+	struct iog_device *device = state->bed.device;
+	uint64_t begin = clock_ns();
+	int ret = 0;
+
+	for (uint64_t i = 0; i < LISTS; i++) {
+		uint32_t pairs;
+
+		ret |= iog_dma_map_sg(device, 0, state->sg, LIST, IOG_DMA_BIDIRECTIONAL, 0, NULL, &pairs);
+		ret |= iog_dma_unmap_sg(device, 0, state->sg, LIST, IOG_DMA_BIDIRECTIONAL, 0);
+	}
+	*ns += clock_ns() - begin;
+	*calls += LISTS;
+	return ret ? -IOG_EIO : 0;
+}
+
 static void destroy(struct bench_state *bench)
 {
 	dma_bed_destroy(&state_of(bench)->bed);
@@ -112,10 +139,14 @@ static const struct bench_case cases[] = {
 	{ "pooled_pair", "the same from bitmap pools, and a walk", "tree_pair", CASE(run_policy), VARIANT(.policy = "pooled") },
 	{ "identity_pair", "the same 1:1", "tree_pair", CASE(run_policy), VARIANT(.policy = "identity") },
 	{ "dma_pair_deferred", "iog_dma_map() and iog_dma_unmap(), window, deferred, on a unit without latency", "window_pair", CASE(run_api), VARIANT(.policy = "window") },
+	{ "dma_pair_held", "the same, held: the memory is let go by the flush", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .held = true) },
 	{ "dma_pair_strict", "the same, invalidated at each unmap", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .strict = true) },
 	{ "dma_pair_strict_tree", "the same from a tree, and a walk", "dma_pair_strict", CASE(run_api), VARIANT(.policy = "tree", .strict = true) },
 	{ "dma_pair_strict_sim", "dma_pair_strict on the simulated IOMMU, which searches its caches", "dma_pair_strict", CASE(run_api),
 	  VARIANT(.policy = "window", .strict = true, .simulate = true) },
+	{ "sg_64_strict", "iog_dma_map_sg() and iog_dma_unmap_sg() of 64 pages that follow one another, strict", "dma_pair_strict", CASE(run_list),
+	  VARIANT(.policy = "window", .strict = true) },
+	{ "sg_64_strict_scattered", "the same of 64 pages here and there", "sg_64_strict", CASE(run_list), VARIANT(.policy = "window", .strict = true, .scattered = true) },
 };
 
 const struct bench_group bench_dma = {

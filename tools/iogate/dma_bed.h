@@ -29,6 +29,7 @@ struct dma_bed_config {
 	enum iog_reclaim reclaim;
 	const char *policy; /* by name */
 	bool deferred;
+	bool held;             /* held mode, and an owner of the memory who is told, and does nothing */
 	bool simulate;         /* by a unit that walks through its caches */
 	bool judge;            /* and keeps account of what should land; wants @simulate */
 	bool split;            /* large leaves may be unmapped in part */
