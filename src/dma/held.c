@@ -95,6 +95,7 @@ static void credit_unused(struct domain_lane *lane)
 /* ---- pieces ---- */
 
 struct collection {
+	iog_iova_t run; /* that is being unmapped: all of it */
 	struct held_piece *pieces;
 	uint32_t max;
 	uint32_t nr;
@@ -150,6 +151,18 @@ static int count_leaf(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
 	return 0;
 }
 
+/* Whether the unmapping of the run broke off: what is left of it is finished when the ring comes to it. Of what others may map meanwhile, the entries do not tell. */
+static bool broke_off(const struct domain_lane *lane, iog_iova_t run)
+{
+	for (uint32_t n = 0; n < ring_nr(lane); n++) {
+		const struct deferred_entry *entry = ring_at(lane, n);
+
+		if (entry->marks & DEFERRED_MAPPED && entry->iova == run)
+			return true;
+	}
+	return false;
+}
+
 /*
  * An unmapping has failed: pieces of what it has cleared wait. It went upwards; what is still mapped, from where it broke off, is released when it has been finished
  * (iog_held_unmap_rest()).
@@ -159,7 +172,8 @@ static void pieces_later(struct domain_lane *lane, const struct collection *foun
 	struct collection left = { .first = found->first, .last = found->end };
 	uint64_t cleared;
 
-	(void)iog_pgtable_visit(lane->domain->pgtable, lane->lane, left.first, left.last, count_leaf, &left);
+	if (broke_off(lane, found->run))
+		(void)iog_pgtable_visit(lane->domain->pgtable, lane->lane, left.first, left.last, count_leaf, &left);
 	cleared = found->bytes - left.bytes;
 	for (uint32_t n = 0; n < found->nr && cleared; n++) {
 		uint64_t size = found->pieces[n].size < cleared ? found->pieces[n].size : cleared;
@@ -260,7 +274,7 @@ static bool is_whole(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 static int unmap_by_lots(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx)
 {
 	const struct iog_policy *policy = lane->domain->policy;
-	struct collection found = { .pieces = lane->pieces, .max = HELD_PIECES, .first = iova, .last = iova + (size - 1) };
+	struct collection found = { .run = iova, .pieces = lane->pieces, .max = HELD_PIECES, .first = iova, .last = iova + (size - 1) };
 	int error;
 
 	if (!holes && !is_whole(lane, iova, size)) {
@@ -306,7 +320,7 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 	struct iog_domain *domain = lane->domain;
 	const struct iog_policy *policy = domain->policy;
 	struct how how = how_now(domain);
-	struct collection found = { .pieces = lane->pieces, .max = HELD_PIECES, .first = iova, .last = iova + (size - 1) };
+	struct collection found = { .run = iova, .pieces = lane->pieces, .max = HELD_PIECES, .first = iova, .last = iova + (size - 1) };
 	bool credit = true;
 	uint32_t mode;
 	uintptr_t flags;

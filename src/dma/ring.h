@@ -32,6 +32,14 @@ static inline void ring_put(struct domain_lane *lane, const struct deferred_entr
 	ring_set_nr(lane, nr + 1);
 }
 
+/* The @n'th: there are more than that. */
+static inline const struct deferred_entry *ring_at(const struct domain_lane *lane, uint32_t n)
+{
+	uint32_t at = lane->head + n;
+
+	return &lane->deferred[at < lane->domain->ring_size ? at : at - lane->domain->ring_size];
+}
+
 /* The first: it has to be one. */
 static inline struct deferred_entry ring_get(struct domain_lane *lane)
 {

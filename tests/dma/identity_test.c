@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include <iogate/dma.h>
 #include <iogate/error.h>
 #include <iogate/host/posix.h>
 #include <iogate/host/sim.h>
@@ -375,6 +376,117 @@ static void given_back_late(void **state)
 	}
 }
 
+/* ---- held: a reference for each user of a page ---- */
+
+static _Atomic int64_t references; /* pages */
+
+static void reference_taken(void *ctx, iog_paddr_t paddr, uint64_t size)
+{
+	(void)ctx;
+	(void)paddr;
+	atomic_fetch_add(&references, (int64_t)(size / PAGE));
+}
+
+static void reference_given(void *ctx, iog_paddr_t paddr, uint64_t size)
+{
+	(void)ctx;
+	(void)paddr;
+	atomic_fetch_sub(&references, (int64_t)(size / PAGE));
+}
+
+static const struct iog_hold_ops references_ops = { reference_taken, reference_given };
+
+static uint64_t dma_map(struct world *world, iog_lane_t lane, uint64_t paddr, uint64_t size, enum iog_dma_dir dir)
+{
+	iog_iova_t iova = 1;
+
+	assert_int_equal(iog_dma_map(world->device, lane, paddr, size, dir, 0, &iova), 0);
+	assert_true(iova == paddr || iova > LAST);
+	return iova;
+}
+
+static int dma_unmap(struct world *world, iog_lane_t lane, uint64_t iova, uint64_t size, enum iog_dma_dir dir)
+{
+	return iog_dma_unmap(world->device, lane, iova, size, dir, 0);
+}
+
+/* Users come and go; what one has unmapped is let go by the flush, whoever else has the page. */
+static void held(void **state)
+{
+	(void)state;
+	for (size_t f = 0; f < FALLBACKS; f++) {
+		uint64_t at = 3 * GIB - PAGE, other;
+		struct world world;
+
+		atomic_store(&references, 0);
+		world_begin(&world, IOG_INVAL_HELD, fallbacks[f]);
+		world.config.hold = &references_ops;
+		world_attach(&world);
+		assert_true(dma_map(&world, 0, at, 3 * PAGE, IOG_DMA_BIDIRECTIONAL) == at);
+		assert_true(dma_map(&world, 1, at + PAGE, PAGE, IOG_DMA_BIDIRECTIONAL) == at + PAGE);
+		assert_int_equal(references, 4);
+		assert_true(lands(&world, at, RW, at) && lands(&world, at + PAGE, RW, at + PAGE));
+		assert_int_equal(dma_unmap(&world, 0, at, 3 * PAGE, IOG_DMA_BIDIRECTIONAL), 0);
+		/* Hardware remembers the first, and may reach the second. */
+		assert_true(lands(&world, at, RW, at) && lands(&world, at + PAGE, RW, at + PAGE));
+		assert_int_equal(references, 4);
+		assert_int_equal(stats_of(&world).held_bytes, 3 * PAGE);
+		/* The first is revived before it is forgotten: that is another reference. Another permission is the fallback's. */
+		assert_true(dma_map(&world, 2, at, PAGE, IOG_DMA_BIDIRECTIONAL) == at);
+		other = dma_map(&world, 2, at + 2 * PAGE, PAGE, IOG_DMA_TO_DEVICE);
+		assert_true(other > LAST);
+		assert_int_equal(references, 6);
+		assert_int_equal(iog_domain_flush(world.domain, 0), 0);
+		assert_int_equal(references, 3);
+		assert_true(lands(&world, at, RW, at) && lands(&world, at + PAGE, RW, at + PAGE) && !lands(&world, at + 2 * PAGE, R, 0));
+		assert_int_equal(dma_unmap(&world, 2, other, PAGE, IOG_DMA_TO_DEVICE), 0);
+		assert_int_equal(dma_unmap(&world, 3, at, PAGE, IOG_DMA_BIDIRECTIONAL), 0);
+		assert_int_equal(dma_unmap(&world, 3, at + PAGE, PAGE, IOG_DMA_BIDIRECTIONAL), 0);
+		assert_int_equal(dma_unmap(&world, 3, at + PAGE, PAGE, IOG_DMA_BIDIRECTIONAL), -IOG_ENOENT);
+		assert_true(lands(&world, at, RW, at));
+		assert_int_equal(references, 3);
+		assert_int_equal(iog_domain_flush(world.domain, 3), 0);
+		assert_false(lands(&world, at, R, 0) || lands(&world, at + PAGE, R, 0));
+		assert_int_equal(references, 1);
+		settled(&world);
+		assert_int_equal(references, 0);
+		world_end(&world);
+	}
+}
+
+/* A unit does not answer while one of two users unmaps: his reference comes back when it does, and the other's is his own. */
+static void held_unit_fails(void **state)
+{
+	static const enum iog_inval_mode modes[] = { IOG_INVAL_STRICT, IOG_INVAL_DEFERRED, IOG_INVAL_HELD };
+
+	(void)state;
+	for (uint32_t m = 0; m < 3; m++) {
+		uint64_t at = 3 * GIB;
+		struct world world;
+		bool waits = modes[m] != IOG_INVAL_DEFERRED;
+
+		atomic_store(&references, 0);
+		world_begin(&world, modes[m], &iog_policy_tree);
+		world.config.hold = &references_ops;
+		world_attach(&world);
+		assert_true(dma_map(&world, 0, at, 3 * PAGE, IOG_DMA_BIDIRECTIONAL) == at);
+		assert_true(dma_map(&world, 1, at + PAGE, PAGE, IOG_DMA_BIDIRECTIONAL) == at + PAGE);
+		atomic_store(&world.fail, -IOG_ETIMEDOUT);
+		assert_int_equal(dma_unmap(&world, 0, at, 3 * PAGE, IOG_DMA_BIDIRECTIONAL), modes[m] == IOG_INVAL_STRICT ? -IOG_ETIMEDOUT : 0);
+		assert_int_equal(references, waits ? 4 : 1);
+		assert_int_equal(iog_domain_flush(world.domain, 0), -IOG_ETIMEDOUT);
+		assert_int_equal(references, waits ? 4 : 1);
+		atomic_store(&world.fail, 0);
+		assert_int_equal(iog_domain_flush(world.domain, 0), 0);
+		assert_int_equal(references, 1);
+		assert_true(lands(&world, at + PAGE, RW, at + PAGE));
+		assert_int_equal(dma_unmap(&world, 1, at + PAGE, PAGE, IOG_DMA_BIDIRECTIONAL), 0);
+		settled(&world);
+		assert_int_equal(references, 0);
+		world_end(&world);
+	}
+}
+
 /* What is not 1:1 whatever its entry. */
 static void elsewhere(void **state)
 {
@@ -723,6 +835,8 @@ int main(void)
 		cmocka_unit_test(strict),
 		cmocka_unit_test(deferred),
 		cmocka_unit_test(given_back_late),
+		cmocka_unit_test(held),
+		cmocka_unit_test(held_unit_fails),
 		cmocka_unit_test(elsewhere),
 		cmocka_unit_test(unit_fails),
 		cmocka_unit_test(queue_full),
