@@ -88,8 +88,12 @@ static inline int count_lazy(struct domain_lane *lane)
 static int fill(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot)
 {
 	uint32_t shift = shift_of(lane);
-	int error = iog_window_fill(lane->domain->iova, iova >> shift, paddr, size >> shift, prot);
+	int error;
 
+	/* Most segments of a list are one page. */
+	if (size == lane->domain->granule && !lane->domain->flush_on_map && window_fill_page(windows_of(lane->domain->iova), iova, paddr, prot))
+		return 0;
+	error = iog_window_fill(lane->domain->iova, iova >> shift, paddr, size >> shift, prot);
 	if (error == WINDOW_NONE)
 		return iog_policy_tree.fill(lane, iova, paddr, size, prot);
 	if (!error && iog_unlikely(lane->domain->flush_on_map)) {

@@ -155,22 +155,26 @@ static inline struct iog_domain *one_buffer(const struct iog_device *device, iog
 {
 	/* Acquire: see dma_domain(). */
 	struct iog_domain *domain = atomic_load_explicit(&device->plain, memory_order_acquire);
-	uint64_t bits = 0, apart = 0;
+	uint64_t low, high, apart = 0;
 	iog_paddr_t next;
 
 	/* Of 1:1 addresses a list has none, whatever it looks like. */
 	if (!domain || attrs & DMA_ATTRS_SPECIAL || !dma_dir_known(dir) || lane >= domain->lanes_count || !n || device->segment_max || device->segment_boundary ||
 	    domain->fallback)
 		return NULL;
-	next = sg[0].paddr;
+	/* Most that are not are found out here. */
+	if (n > 1 && sg[0].paddr + sg[0].size != sg[1].paddr)
+		return NULL;
+	next = low = high = sg[0].paddr;
 	for (uint32_t i = 0; i < n; i++) {
 		apart |= next ^ sg[i].paddr;
 		next = sg[i].paddr + sg[i].size;
-		/* Whole pages, some, and no end beyond 2^63: so that sums do not wrap. */
-		bits |= sg[i].paddr | sg[i].size | next >> 63 | sg[i].size >> 63 | (sg[i].size ? 0 : 1);
+		/* Whole pages; some, and no end beyond 2^63, so that sums do not wrap. */
+		low |= sg[i].size;
+		high |= next | (sg[i].size - 1);
 	}
 	*size = next - sg[0].paddr;
-	return apart || bits & (domain->granule - 1) ? NULL : domain;
+	return apart || low & (domain->granule - 1) || high >> 63 ? NULL : domain;
 }
 
 static int map_buffer(struct domain_lane *lane, const struct iog_device *device, struct iog_sg *sg, uint64_t size, uint32_t prot)

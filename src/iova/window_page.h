@@ -87,6 +87,31 @@ IOG_INLINE bool window_unmap_page(struct iova_window *windows, struct window_lan
 }
 
 /**
+ * window_fill_page() - iog_window_fill() of one page, where a store is enough.
+ * @windows: bound.
+ * @address: the page, bytes; of a run that the caller has.
+ * @paddr: where it leads.
+ * @prot: enum iog_prot.
+ *
+ * Return: whether it did; iog_window_fill() does it otherwise, or says why not.
+ */
+IOG_INLINE bool window_fill_page(struct iova_window *windows, iog_iova_t address, iog_paddr_t paddr, uint32_t prot)
+{
+	uint64_t at = address >> windows->granule_shift, leaf;
+	struct window *window = window_at(windows, at);
+	iog_entry_t *slot;
+
+	if (iog_unlikely(!window || prot > 15 || paddr > windows->leaf_paddr_last))
+		return false;
+	leaf = windows->leaf_bits[prot];
+	slot = window->entries + (at & (WINDOW_BITS - 1));
+	if (iog_unlikely(!leaf || paddr & (windows->pgtable->granule - 1) || atomic_load_explicit(slot, memory_order_relaxed)))
+		return false;
+	atomic_store_explicit(slot, leaf | paddr >> windows->leaf_shift, memory_order_relaxed);
+	return true;
+}
+
+/**
  * window_clear_page() - iog_window_clear() of one page, where a store is enough.
  * @windows: bound.
  * @address: the page, bytes.
