@@ -368,6 +368,9 @@ int iog_bounce_map(struct domain_lane *lane, const struct iog_device *device, co
 	if (!bounce)
 		return -IOG_ENOMEM;
 	error = held_bound(lane, bounce);
+	/* What is undone may have to be remembered. */
+	if (!error)
+		error = iog_domain_room(lane);
 	if (error)
 		return error;
 	error = record_create(domain, device, sg, n, *layout, copy, copy && !(attrs & IOG_DMA_SKIP_SYNC), &record);
@@ -411,6 +414,9 @@ int iog_bounce_unmap(struct domain_lane *lane, const struct iog_device *device, 
 	int error, freed;
 
 	size = dma_pages(iova, size, domain->granule);
+	error = iog_domain_room(lane);
+	if (error)
+		return error;
 	error = find(domain, first, size, true, &record);
 	if (error)
 		return error;

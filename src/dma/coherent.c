@@ -24,8 +24,11 @@ static int map_translated(struct domain_lane *lane, const struct iog_device *dev
 {
 	const struct iog_policy *policy = lane->domain->policy;
 	iog_iova_t at;
-	int cleared, error = policy->alloc(lane, size, device->limit, &at);
+	int cleared, error = iog_domain_room(lane);
 
+	if (error)
+		return error;
+	error = policy->alloc(lane, size, device->limit, &at);
 	if (error)
 		return iog_dma_map_error(lane->domain, paddr, size, error);
 	error = policy->fill(lane, at, paddr, size, dma_prot(IOG_DMA_BIDIRECTIONAL, 0));
@@ -107,6 +110,9 @@ int iog_dma_free(struct iog_device *device, iog_lane_t lane_number, uint64_t siz
 		/* Freed twice, the pages would go back twice. */
 		if (iog_pgtable_lookup(domain->pgtable, lane_number, iova, &leaf) || leaf.paddr != paddr)
 			return -IOG_ENOENT;
+		error = iog_domain_room(lane);
+		if (error)
+			return error;
 		error = iog_dma_put_run(lane, iova, bytes, domain->policy->clear(lane, iova, bytes));
 		if (dma_refused(error))
 			return error;

@@ -59,6 +59,20 @@ int iog_domain_make_room(struct domain_lane *lane)
 	return ring_is_full(lane) ? -IOG_EAGAIN : 0;
 }
 
+int iog_domain_room(struct domain_lane *lane)
+{
+	uintptr_t flags;
+	int error;
+
+	/* Others only take away. */
+	if (iog_likely(!ring_is_full(lane)))
+		return 0;
+	flags = domain_lane_enter(lane);
+	error = iog_domain_make_room(lane);
+	domain_lane_exit(lane, flags);
+	return error;
+}
+
 void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
 	atomic_fetch_add_explicit(&lane->domain->quarantined, size, memory_order_relaxed);

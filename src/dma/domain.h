@@ -284,6 +284,14 @@ void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uin
 int iog_domain_make_room(struct domain_lane *lane);
 
 /**
+ * iog_domain_room() - the same outside the gate, before something is begun whose end, or undoing, may have to be deferred or quarantined.
+ * @lane: the lane, its gate not entered.
+ *
+ * Return: as iog_domain_make_room().
+ */
+int iog_domain_room(struct domain_lane *lane);
+
+/**
  * iog_domain_drain() - give entries back whose flush has completed.
  * @lane: the caller's, its gate entered.
  * @from: whose; @lane, or its gate closed.

@@ -298,15 +298,6 @@ static int unmap_by_lots(struct domain_lane *lane, iog_iova_t iova, uint64_t siz
 	return error;
 }
 
-int iog_held_room(struct domain_lane *lane)
-{
-	uintptr_t flags = domain_lane_enter(lane);
-	int error = iog_domain_make_room(lane);
-
-	domain_lane_exit(lane, flags);
-	return error;
-}
-
 void iog_held_later(struct domain_lane *lane, void (*release)(void *ctx), void *ctx)
 {
 	uintptr_t flags = domain_lane_enter(lane);

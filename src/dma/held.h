@@ -32,14 +32,6 @@
 int iog_held_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx);
 
 /**
- * iog_held_room() - before something is unmapped in another way: see to it that iog_held_later() has a place.
- * @lane: gate not entered.
- *
- * Return: 0; -IOG_EAGAIN.
- */
-int iog_held_room(struct domain_lane *lane);
-
-/**
  * iog_held_later() - a call when the next flush has completed.
  * @lane: gate not entered.
  * @release: the call.

@@ -173,9 +173,7 @@ static int __attribute__((noinline, cold)) unmap_special(struct iog_device *devi
 	}
 	if (!(device->flags & IOG_DEVICE_UNTRUSTED))
 		return unmap_pages(lane, iova, size, !resource, release, ctx);
-	error = release ? iog_held_room(lane) : 0;
-	if (!error)
-		error = iog_bounce_unmap(lane, device, iova, size, discard);
+	error = iog_bounce_unmap(lane, device, iova, size, discard);
 	if (dma_refused(error))
 		return error;
 	dma_count_unmap(lane, size);

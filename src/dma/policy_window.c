@@ -114,8 +114,11 @@ static int alloc(struct domain_lane *lane, uint64_t size, iog_iova_t limit, iog_
 
 static __attribute__((noinline)) int map_slowly(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size, uint32_t prot, iog_iova_t limit, iog_iova_t *iova)
 {
-	int error = alloc(lane, size, limit, iova);
+	/* Before something is mapped there is room to keep the addresses if the unit does not hear of it. */
+	int error = iog_domain_room(lane);
 
+	if (!error)
+		error = alloc(lane, size, limit, iova);
 	if (error)
 		return error;
 	error = fill(lane, *iova, paddr, size, prot);

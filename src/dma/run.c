@@ -130,6 +130,9 @@ int iog_dma_release(struct iog_dma_run *run, iog_lane_t lane_number)
 	if (error)
 		return error == -IOG_ENOENT ? error : -IOG_EINVAL;
 	if (release_waits(lane, run->device) || is_suspect(lane->domain)) {
+		error = iog_domain_room(lane);
+		if (error)
+			return error;
 		error = lane->domain->policy->clear(lane, run->iova, run->size);
 		if (!error && is_suspect(lane->domain))
 			(void)iog_dma_put_run(lane, run->iova, run->size, -IOG_EIO);

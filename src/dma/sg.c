@@ -116,8 +116,12 @@ static int map_run(struct domain_lane *lane, const struct iog_device *device, co
 		   uint32_t prot, iog_iova_t *run)
 {
 	const struct iog_policy *policy = lane->domain->policy;
-	int error = policy->alloc(lane, size, device->limit, run);
+	/* What is undone may have to be remembered. */
+	int error = iog_domain_room(lane);
 
+	if (error)
+		return error;
+	error = policy->alloc(lane, size, device->limit, run);
 	for (uint32_t i = 0; error && i < n; i++) {
 		int worded = iog_dma_map_error(lane->domain, sg[i].paddr, sg[i].size, error);
 

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of invalidation share: a domain on one or two simulated IOMMUs whose time is the test's own, devices with and without TLBs of their own, an owner of memory that counts
+ * references, and mappings.
+ *
+ * A front stands before each simulated IOMMU: it lets devices try addresses in the middle of calls, sees to it that no call of the unit lasts longer than its deadline, and counts the errors
+ * that the library was given.
+ *
+ * One thread. The same seed: the same run.
+ */
+#ifndef IOG_TESTS_INVAL_RIG_H
+#define IOG_TESTS_INVAL_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <iogate/dma.h>
+#include <iogate/domain.h>
+#include <iogate/error.h>
+#include <iogate/host/posix.h>
+#include <iogate/host/sim.h>
+#include <iogate/tablemem.h>
+
+#define RIG_PAGE UINT64_C(4096)
+#define RIG_MIB (UINT64_C(1) << 20)
+/* Memory that is mapped; all pages of it are the owner's. */
+#define RIG_PAGES 512
+#define RIG_LANES 2
+#define RIG_UNITS 2
+#define RIG_DEVICES 4
+#define RIG_MAPPINGS 48
+#define RIG_SEGMENTS 6
+#define RIG_TRIED 32
+/* What looking at the clock moves it by, ns. */
+#define RIG_LOOK 100
+/* The range of addresses, from here on. */
+#define RIG_FIRST (4 * RIG_MIB)
+#define RIG_SPAN (32 * RIG_MIB)
+
+/* Something that went wrong: printed with the case, and the test fails. */
+#define rig_must(rig, claim)                                                \
+	do {                                                                \
+		if (!(claim))                                               \
+			rig_fail(rig, "not so: " #claim, __FILE__, __LINE__); \
+	} while (0)
+
+/* Zero means default. */
+struct rig_config {
+	const struct iog_policy *policy;
+	const struct iog_pgtable_ops *format; /* default VT-d second stage */
+	enum iog_inval_mode mode;
+	uint32_t units;         /* default 1 */
+	uint32_t devices;       /* default 1; the nth is behind unit n % units */
+	uint32_t ats, no_reuse; /* bits: devices that have a TLB, that never come back */
+	uint32_t pgtable_flags;
+	bool holds;             /* hold ops; otherwise memory is the caller's again as the mode says */
+	uint32_t deferred_entries;
+	uint64_t held_max;
+	struct iog_sim_config sim; /* costs, deadlines, queue */
+};
+
+struct rig;
+
+struct front {
+	struct iog_unit unit; /* first */
+	struct iog_unit *behind;
+	struct iog_sim *sim;
+	struct iog_sim_domain *judged; /* the domain; NULL while the unit is not in it */
+	struct rig *rig;
+	uint64_t calls, device_calls; /* of invalidate and device_invalidate */
+	uint32_t lies;                /* of the next invalidations: not done, and said to be */
+};
+
+enum mapping_state {
+	MAPPING_NONE = 0,
+	MAPPING_LIVE,
+	MAPPING_REFUSED, /* its unmapping was, and changed nothing */
+};
+
+struct mapping {
+	enum mapping_state state;
+	iog_iova_t iova;
+	uint64_t size;
+	enum iog_dma_dir dir;
+	uint32_t n; /* segments; those of a list if there is more than one */
+	struct iog_sg sg[RIG_SEGMENTS];
+	uint32_t page[RIG_SEGMENTS], pages[RIG_SEGMENTS]; /* of the owner */
+};
+
+/* Memory on its way back to its owner, where a call says so. */
+struct parcel {
+	struct rig *rig;
+	struct mapping mapping;
+	uint32_t called;
+	struct parcel *next;
+};
+
+struct rig {
+	struct rig_config config;
+	const char *what; /* the case, for messages */
+	uint64_t seed, random;
+
+	uint64_t page_bytes, object_bytes; /* of the process's platform, before */
+	struct iog_platform platform;      /* with the test's clock */
+	struct iog_platform observed;      /* and the judges' eyes */
+	struct front fronts[RIG_UNITS];
+	struct iog_tablemem *mem;
+	struct iog_domain *domain;
+	struct iog_device *devices[RIG_DEVICES];
+	enum iog_inval_mode mode;
+
+	unsigned char *memory;
+	iog_paddr_t paddr;
+	int count[RIG_PAGES];    /* references: 0 or 1, as nobody maps a page twice */
+	bool stuck[RIG_PAGES];   /* not the owner's before the end: an unmapping without hold ops has failed */
+	bool early[RIG_PAGES];   /* came back in deferred mode, and no flush has been seen to succeed since */
+	bool unmapping;          /* in deferred mode: what comes back may be reached still */
+	struct parcel *parcels;
+
+	struct mapping mappings[RIG_MAPPINGS];
+	struct mapping tried[RIG_TRIED]; /* that were live once */
+	uint32_t nr_tried;
+	bool mapping_now; /* addresses that are nobody's may become somebody's at any moment */
+
+	uint64_t errors; /* that units returned */
+	uint64_t violations, failures;
+	bool expects_violations;
+};
+
+/* Where random numbers and messages begin. A rig that has failed once is left as it is: the test ends by it. */
+void rig_create(struct rig *rig, const struct rig_config *config, uint64_t seed, const char *what);
+/* All is unmapped and hardware works: nothing is left of anything. */
+void rig_destroy(struct rig *rig);
+void rig_fail(struct rig *rig, const char *how, const char *file, int line);
+
+/* Whether a device of the domain has been lost. */
+bool rig_has_lost(const struct rig *rig);
+/* Lost devices are attached anew, put elsewhere and back, or made again. */
+void rig_reset_lost(struct rig *rig);
+void rig_misbehave(struct rig *rig, enum iog_sim_fault_kind kind, uint64_t after, uint64_t count);
+uint64_t rig_struck(const struct rig *rig, enum iog_sim_fault_kind kind);
+uint64_t rig_timeouts(const struct rig *rig);
+
+/* By any device of the domain; results are checked as far as they can be, and the judges told. Each returns what the library did. */
+int rig_map(struct rig *rig, iog_lane_t lane, uint32_t segments, uint32_t pages_most, struct mapping **mapping);
+int rig_unmap(struct rig *rig, iog_lane_t lane, struct mapping *mapping, bool by_call);
+int rig_flush(struct rig *rig, iog_lane_t lane);
+int rig_set_mode(struct rig *rig, iog_lane_t lane, enum iog_inval_mode mode);
+struct mapping *rig_any(struct rig *rig);
+/* Accesses of any device at any address that was mapped once. */
+void rig_attack(struct rig *rig, uint32_t times);
+
+/* Hardware works again, and all is unmapped, flushed, given back: every page, address and table. */
+void rig_recover(struct rig *rig);
+
+struct iog_domain_stats rig_stats(const struct rig *rig);
+
+uint64_t rig_seed(void);
+uint64_t rig_random(uint64_t *state);
+/* @usual, scaled by IOG_TEST_SCALE (percent). At least 1. */
+uint64_t rig_scaled(uint64_t usual);
+
+/* The clock of all rigs, ns. */
+extern _Atomic uint64_t rig_clock;
+
+#endif
