@@ -62,7 +62,8 @@ struct iog_sg {
  * Context: @lane; may allocate; waits for hardware where unmapping does, and on units that cache not-present entries.
  * Return: 0; -IOG_EINVAL (size 0, unknown direction or attribute, bad lane); -IOG_ERANGE if the buffer wraps or lies beyond what the domain or, untranslated, the device can address;
  *         -IOG_EPERM for a bypass that was not granted; -IOG_ENOENT when the device is in no domain; -IOG_EFAULT in a blocked one; -IOG_ENOSPC, -IOG_ENOMEM; -IOG_EAGAIN while a
- *         unit does not answer and as much waits for it on this lane as may; what the unit returned. Nothing is mapped after an error.
+ *         unit does not answer and as much waits for it on this lane as may; what the unit returned. Nothing is mapped after an error. After one of the
+ *         unit, which is of units that are told of mappings, a device that tries addresses may have found the buffer: it must not be reused before a flush succeeds.
  */
 IOG_API int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova);
 

@@ -71,7 +71,7 @@ enum iog_inval_mode {
  * platform has that. Neither may call into iogate, or wait.
  */
 struct iog_hold_ops {
-	/* Optional: the owner holds a reference already. Before the device can reach it; undone by release() if mapping fails. @size in bytes; both multiples of the granule. */
+	/* Optional: the owner holds a reference already. Before the device can reach it; undone by release() if mapping fails, after a flush where hardware may have seen it. @size in bytes; both multiples of the granule. */
 	void (*hold)(void *ctx, iog_paddr_t paddr, uint64_t size);
 	void (*release)(void *ctx, iog_paddr_t paddr, uint64_t size);
 };

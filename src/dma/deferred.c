@@ -22,6 +22,7 @@
 
 static void enqueue(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
+	lane->unheard = true;
 	ring_put(lane, &(struct deferred_entry){ .iova = iova, .size = size, .marks = marks, .sequence = lane->sequence });
 }
 

@@ -78,6 +78,7 @@ struct domain_lane {
 	struct held_piece *pieces; /* HELD_PIECES; NULL if the domain has no hold ops */
 	uint64_t held_credit;      /* bytes that may be held here: its part of the domain's @held_credit */
 	_Atomic bool settling;     /* an unmapping of the lane looks what has become of its memory: entries marked DEFERRED_MAPPED stay until it knows */
+	bool unheard;              /* an address of the lane waits for a flush since this was last cleared: see iog_held_undo() */
 	_Atomic uint64_t held_bytes, held_bytes_most;
 	_Atomic uint64_t held_entries, held_entries_most;
 

@@ -163,6 +163,31 @@ static bool broke_off(const struct domain_lane *lane, iog_iova_t run)
 	return false;
 }
 
+/* Over the bound, if it must be. */
+static void put_memory_anyway(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
+{
+	if (!has_credit(lane, size)) {
+		lane->held_credit += size;
+		atomic_fetch_add_explicit(&lane->domain->held_credit, size, memory_order_relaxed);
+	}
+	put_memory(lane, paddr, size);
+}
+
+void iog_held_undo(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
+{
+	uintptr_t flags;
+
+	if (!lane->unheard) {
+		held_give(lane->domain, paddr, size);
+		return;
+	}
+	flags = domain_lane_enter(lane);
+	/* Of a list in more pieces than there are places the rest stays held. */
+	if (ring_nr(lane) < lane->domain->ring_size)
+		put_memory_anyway(lane, paddr, size);
+	domain_lane_exit(lane, flags);
+}
+
 /*
  * An unmapping has failed: pieces of what it has cleared wait. It went upwards; what is still mapped, from where it broke off, is released when it has been finished
  * (iog_held_unmap_rest()).
@@ -178,12 +203,7 @@ static void pieces_later(struct domain_lane *lane, const struct collection *foun
 	for (uint32_t n = 0; n < found->nr && cleared; n++) {
 		uint64_t size = found->pieces[n].size < cleared ? found->pieces[n].size : cleared;
 
-		/* Over the bound, if it must be. */
-		if (!has_credit(lane, size)) {
-			lane->held_credit += size;
-			atomic_fetch_add_explicit(&lane->domain->held_credit, size, memory_order_relaxed);
-		}
-		put_memory(lane, found->pieces[n].paddr, size);
+		put_memory_anyway(lane, found->pieces[n].paddr, size);
 		cleared -= size;
 	}
 }

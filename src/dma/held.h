@@ -55,9 +55,20 @@ int iog_held_unmap_rest(struct domain_lane *lane, iog_iova_t iova, uint64_t size
  */
 void iog_held_fini(struct iog_domain *domain);
 
-/* Memory is about to be mapped, or was not. Whole pages. */
-static inline void held_take(const struct iog_domain *domain, iog_paddr_t paddr, uint64_t size)
+/**
+ * iog_held_undo() - memory of a mapping that has failed is given back: now, or if the lane's @unheard says that hardware may have seen it, after the next flush.
+ * @lane: gate not entered; @unheard was cleared before anything was mapped.
+ * @paddr: first address.
+ * @size: bytes.
+ */
+void iog_held_undo(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size);
+
+/* Memory is about to be mapped. Whole pages. */
+static inline void held_take(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
 {
+	const struct iog_domain *domain = lane->domain;
+
+	lane->unheard = false;
 	if (domain->hold->hold)
 		domain->hold->hold(domain->hold_ctx, paddr, size);
 }

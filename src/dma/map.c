@@ -63,11 +63,11 @@ static inline __attribute__((always_inline)) int map_pages(struct domain_lane *l
 
 	holds = holds && dma_unlikely(domain->hold);
 	if (holds)
-		held_take(domain, paddr - offset, pages);
+		held_take(lane, paddr - offset, pages);
 	error = domain->policy->map(lane, paddr - offset, pages, prot, device->limit, &at);
 	if (dma_unlikely(error)) {
 		if (holds)
-			held_give(domain, paddr - offset, pages);
+			iog_held_undo(lane, paddr - offset, pages);
 		return iog_dma_map_error(domain, paddr, size, error);
 	}
 	dma_count_map(lane, size);

@@ -35,6 +35,7 @@ static int run_release(struct domain_lane *lane, iog_iova_t iova, uint64_t size,
 	}
 	if (!lazy)
 		return iog_domain_defer(lane, iova, size);
+	lane->unheard = true;
 	error = iog_iova_free(domain->iova, lane->lane, iova, size);
 	return error ? error : count_lazy(lane);
 }

@@ -104,12 +104,13 @@ static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_
 }
 
 /* The pages of all segments are about to be mapped, or were not. */
-static void hold_all(const struct iog_domain *domain, const struct iog_sg *sg, uint32_t n, bool take)
+static void hold_all(struct domain_lane *lane, const struct iog_sg *sg, uint32_t n, bool take)
 {
+	const struct iog_domain *domain = lane->domain;
 	uint64_t mask = domain->granule - 1;
 
 	for (uint32_t i = 0; domain->hold && i < n; i++)
-		(take ? held_take : held_give)(domain, sg[i].paddr & ~mask, dma_pages(sg[i].paddr, sg[i].size, domain->granule));
+		(take ? held_take : iog_held_undo)(lane, sg[i].paddr & ~mask, dma_pages(sg[i].paddr, sg[i].size, domain->granule));
 }
 
 static int map_run(struct domain_lane *lane, const struct iog_device *device, const struct sg_layout *layout, uint64_t size, const struct iog_sg *sg, uint32_t n,
@@ -130,12 +131,12 @@ static int map_run(struct domain_lane *lane, const struct iog_device *device, co
 	}
 	if (error)
 		return error;
-	hold_all(lane->domain, sg, n, true);
+	hold_all(lane, sg, n, true);
 	error = fill_run(lane, *layout, *run, sg, n, prot);
 	/* No device was told of them. An error of the unit here keeps the addresses out of use; the caller learns the first one. */
 	if (error) {
 		(void)iog_dma_put_run(lane, *run, size, policy->clear(lane, *run, size));
-		hold_all(lane->domain, sg, n, false);
+		hold_all(lane, sg, n, false);
 	}
 	return error;
 }
@@ -188,11 +189,11 @@ static int map_buffer(struct domain_lane *lane, const struct iog_device *device,
 	int error;
 
 	if (domain->hold)
-		held_take(domain, sg[0].paddr, size);
+		held_take(lane, sg[0].paddr, size);
 	error = domain->policy->map(lane, sg[0].paddr, size, prot, device->limit, &at);
 	if (error) {
 		if (domain->hold)
-			held_give(domain, sg[0].paddr, size);
+			iog_held_undo(lane, sg[0].paddr, size);
 		return iog_dma_map_error(domain, sg[0].paddr, size, error);
 	}
 	sg[0].iova = at;
