@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "dma/policy.h"
+#include "dma/domain.h"
 #include "host/sim/internal.h"
 #include "iova/allocator.h"
 #include "rig.h"
@@ -29,7 +28,7 @@ void rig_fail(struct rig *rig, const char *how, const char *file, int line)
 
 static uint32_t below(struct rig *rig, uint32_t n)
 {
-	return (uint32_t)(rig_random(&rig->random) % n);
+	return (uint32_t)(kit_random(&rig->random) % n);
 }
 
 /* ---- hardware ---- */
@@ -39,6 +38,7 @@ static void violation(void *ctx, const struct iog_sim_violation *seen)
 	struct rig *rig = ctx;
 
 	rig->violations++;
+	rig->early_reuses += seen->kind == IOG_SIM_EARLY_REUSE;
 	if (rig->expects_violations || rig->failures++)
 		return;
 	print_error("%s, %s, mode %d, seed %" PRIu64 ": violation %d at 0x%" PRIx64 ": %s\n", rig->what, rig->config.policy->name, (int)rig->mode, rig->seed, (int)seen->kind, seen->iova, seen->detail);
@@ -96,6 +96,8 @@ static int invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gathe
 		front->lies--;
 		return 0;
 	}
+	if (front->rig->on_invalidate)
+		front->rig->on_invalidate(front->rig);
 	rig_attack(front->rig, 1);
 	error = front->behind->ops->invalidate(front->behind, id, gather);
 	error = answered(front, began, error);
@@ -140,7 +142,7 @@ static void front_create(struct rig *rig, struct front *front)
 	config.violation = violation;
 	config.violation_ctx = rig;
 	config.pgtable_flags = rig->config.pgtable_flags;
-	config.seed = rig_random(&rig->random);
+	config.seed = kit_random(&rig->random);
 	front->rig = rig;
 	assert_int_equal(iog_sim_create(&rig->platform, &config, &front->sim), 0);
 	iog_sim_observe(front->sim, &rig->observed);
@@ -265,7 +267,7 @@ void rig_attack(struct rig *rig, uint32_t times)
 	for (; times; times--) {
 		uint32_t device = below(rig, rig->config.devices), n = below(rig, RIG_TRIED + RIG_MAPPINGS);
 		const struct mapping *target = n < RIG_TRIED ? &rig->tried[n] : &rig->mappings[n - RIG_TRIED];
-		uint64_t at = rig_random(&rig->random);
+		uint64_t at = kit_random(&rig->random);
 
 		if (!target->size || (rig->mapping_now && (n < RIG_TRIED || target->state == MAPPING_NONE)))
 			continue;
@@ -356,7 +358,7 @@ struct mapping *rig_any(struct rig *rig)
 static void has_reason(struct rig *rig, int error, uint64_t errors, bool lost)
 {
 	rig_must(rig, !error || rig->errors > errors || lost);
-	rig_must(rig, !error || error == -IOG_ETIMEDOUT || error == -IOG_EIO || error == -IOG_EBUSY || error == -IOG_ENOSPC);
+	rig_must(rig, !error || error == -IOG_ETIMEDOUT || error == -IOG_EIO || error == -IOG_EAGAIN || error == -IOG_ENOSPC);
 }
 
 int rig_map(struct rig *rig, iog_lane_t lane, uint32_t segments, uint32_t pages_most, struct mapping **result)
@@ -401,7 +403,6 @@ int rig_map(struct rig *rig, iog_lane_t lane, uint32_t segments, uint32_t pages_
 		error = iog_dma_map(any_device(rig), lane, made.sg[0].paddr, made.size, made.dir, 0, &made.iova);
 	rig->mapping_now = false;
 	has_reason(rig, error, errors, lost);
-	rig_must(rig, error != -IOG_EBUSY);
 	if (error) {
 		/* What was taken for it may wait, and be given back later; nobody has it now. */
 		return error;
@@ -450,7 +451,7 @@ int rig_unmap(struct rig *rig, iog_lane_t lane, struct mapping *mapping, bool by
 	rig->unmapping = false;
 	has_reason(rig, error, errors, lost);
 	rig_must(rig, error != -IOG_ENOSPC);
-	if (error == -IOG_EBUSY) {
+	if (error == -IOG_EAGAIN) {
 		rig_must(rig, mapping_has(&gone, 1, rig) && !(parcel && parcel->called));
 		mapping->state = MAPPING_REFUSED;
 		/* As it was: for all devices but those that have been lost. */
@@ -495,7 +496,7 @@ int rig_flush(struct rig *rig, iog_lane_t lane)
 	if (!error)
 		memset(rig->early, 0, sizeof(rig->early));
 	has_reason(rig, error, errors, lost);
-	rig_must(rig, error != -IOG_EBUSY && error != -IOG_ENOSPC);
+	rig_must(rig, error != -IOG_EAGAIN && error != -IOG_ENOSPC);
 	rig_must(rig, error || (rig->errors == errors && !lost));
 	return error;
 }
@@ -510,7 +511,7 @@ int rig_set_mode(struct rig *rig, iog_lane_t lane, enum iog_inval_mode mode)
 	if (!error)
 		memset(rig->early, 0, sizeof(rig->early));
 	has_reason(rig, error, errors, lost);
-	rig_must(rig, error != -IOG_EBUSY && error != -IOG_ENOSPC);
+	rig_must(rig, error != -IOG_EAGAIN && error != -IOG_ENOSPC);
 	rig_must(rig, error || (rig->errors == errors && !lost));
 	return error;
 }
@@ -641,7 +642,7 @@ void rig_recover(struct rig *rig)
 	for (const struct parcel *parcel = rig->parcels; parcel; parcel = parcel->next)
 		rig_must(rig, parcel->called == 1);
 	stats = rig_stats(rig);
-	rig_must(rig, !stats.held_bytes && !stats.held_entries);
+	rig_must(rig, !stats.held_bytes && !stats.held_entries && !rig->domain->held_credit);
 
 	/* One flush a level. */
 	for (uint32_t n = 0; n < 2 * IOG_LEVELS_MAX; n++)
@@ -756,22 +757,4 @@ uint64_t rig_seed(void)
 	const char *given = getenv("IOG_SEED");
 
 	return given ? strtoull(given, NULL, 0) : UINT64_MAX;
-}
-
-/* splitmix64 */
-uint64_t rig_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-uint64_t rig_scaled(uint64_t usual)
-{
-	const char *given = getenv("IOG_TEST_SCALE");
-	uint64_t scaled = given ? usual * strtoull(given, NULL, 0) / 100 : usual;
-
-	return scaled ? scaled : 1;
 }

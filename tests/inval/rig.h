@@ -27,6 +27,8 @@
 #include <iogate/host/sim.h>
 #include <iogate/tablemem.h>
 
+#include "seed.h"
+
 #define RIG_PAGE UINT64_C(4096)
 #define RIG_MIB (UINT64_C(1) << 20)
 /* Memory that is mapped; all pages of it are the owner's. */
@@ -130,7 +132,9 @@ struct rig {
 
 	uint64_t errors; /* that units returned */
 	uint64_t violations, failures;
+	uint64_t early_reuses; /* of the violations */
 	bool expects_violations;
+	void (*on_invalidate)(struct rig *rig); /* before the unit is asked; or NULL */
 };
 
 /* Where random numbers and messages begin. A rig that has failed once is left as it is: the test ends by it. */
@@ -161,10 +165,8 @@ void rig_recover(struct rig *rig);
 
 struct iog_domain_stats rig_stats(const struct rig *rig);
 
+/* IOG_SEED of the environment: the one case that is to be run; or UINT64_MAX. */
 uint64_t rig_seed(void);
-uint64_t rig_random(uint64_t *state);
-/* @usual, scaled by IOG_TEST_SCALE (percent). At least 1. */
-uint64_t rig_scaled(uint64_t usual);
 
 /* The clock of all rigs, ns. */
 extern _Atomic uint64_t rig_clock;
