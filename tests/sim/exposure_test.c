@@ -80,6 +80,43 @@ static void histogram(void **state)
 	kit_destroy(&kit);
 }
 
+/* What an unmap has waited for itself is not late; what comes afterwards is, from its return on. */
+static void late_time(void **state)
+{
+	struct iog_sim_exposure seen;
+	uint64_t first, second;
+	struct kit kit;
+
+	(void)state;
+	begin(&kit, IOG_SIM_EXPOSURE);
+	for (uint64_t n = 0; n < 3; n++)
+		map_used(&kit, IOVA + n * 4096, PADDR + n * 4096);
+	first = unmap_begun(&kit, IOVA);
+	clock_ns += 50;
+	kit_invalidate(&kit, IOVA, 4096, true);
+	iog_sim_note_unmapped(kit.sim, first);
+	clock_ns += 50;
+	seen = kit_stats(&kit).exposure;
+	assert_int_equal(seen.sum_ns, 50);
+	assert_int_equal(seen.late_sum_ns, 0);
+	assert_int_equal(seen.late_log2_ns[0], 1);
+	first = unmap_begun(&kit, IOVA + 4096);
+	second = unmap_begun(&kit, IOVA + 2 * 4096);
+	clock_ns += 7;
+	iog_sim_note_unmapped(kit.sim, first);
+	clock_ns += 20;
+	iog_sim_note_unmapped(kit.sim, second);
+	clock_ns += 3;
+	kit_invalidate(&kit, IOVA, 3 * 4096, true);
+	seen = kit_stats(&kit).exposure;
+	assert_int_equal(seen.max_ns, 50);
+	assert_int_equal(seen.late_sum_ns, 23 + 3);
+	assert_int_equal(seen.late_max_ns, 23);
+	assert_int_equal(seen.late_log2_ns[5], 1);
+	assert_int_equal(seen.late_log2_ns[2], 1);
+	kit_destroy(&kit);
+}
+
 static void not_asked_for(void **state)
 {
 	struct kit kit;
@@ -310,7 +347,9 @@ static struct iog_sim_stats run(uint64_t seed, uint64_t sim_seed)
 	stats = kit_stats(&kit);
 	/* Times are the machine's. */
 	stats.exposure.sum_ns = stats.exposure.max_ns = 0;
+	stats.exposure.late_sum_ns = stats.exposure.late_max_ns = 0;
 	memset(stats.exposure.log2_ns, 0, sizeof(stats.exposure.log2_ns));
+	memset(stats.exposure.late_log2_ns, 0, sizeof(stats.exposure.late_log2_ns));
 	kit_destroy(&kit);
 	return stats;
 }
@@ -329,7 +368,7 @@ static void deterministic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(histogram),  cmocka_unit_test(not_asked_for), cmocka_unit_test(late),          cmocka_unit_test(reused),
+		cmocka_unit_test(histogram),     cmocka_unit_test(late_time),  cmocka_unit_test(not_asked_for), cmocka_unit_test(late),          cmocka_unit_test(reused),
 		cmocka_unit_test(by_devices), cmocka_unit_test(levels),        cmocka_unit_test(taken_maximum), cmocka_unit_test(deterministic),
 	};
 

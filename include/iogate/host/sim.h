@@ -140,6 +140,8 @@ struct iog_sim_exposure {
 	uint64_t pages;                             /* whose unmap was covered: by the unit, and by each device with a TLB */
 	uint64_t sum_ns, max_ns;                    /* from iog_sim_note_unmap() until then */
 	uint64_t log2_ns[IOG_SIM_EXPOSURE_BUCKETS]; /* [0]: 0 ns; [n]: pages that took 2^(n-1) to 2^n - 1 ns; the last: longer ones, too */
+	uint64_t late_sum_ns, late_max_ns;          /* of these, the part after the unmap had returned (iog_sim_note_unmapped()): 0 for what it had waited for itself */
+	uint64_t late_log2_ns[IOG_SIM_EXPOSURE_BUCKETS]; /* as log2_ns */
 	uint64_t late_accesses, late_bytes;         /* that landed although the unmap had returned, see iog_sim_note_unmapped() */
 	uint64_t reuses;                            /* pages that changed hands before they were covered, see iog_sim_note_reuse() */
 	uint64_t reused_accesses, reused_bytes;     /* that landed on memory which had changed hands since its unmap */
@@ -341,7 +343,7 @@ IOG_API void iog_sim_note_map(struct iog_sim_domain *domain, iog_iova_t iova, io
 IOG_API uint64_t iog_sim_note_unmap(struct iog_sim_domain *domain, iog_iova_t iova, uint64_t size);
 
 /**
- * iog_sim_note_unmapped() - tell the judge: the unmap has returned. Accesses that still land on its pages are late from now on.
+ * iog_sim_note_unmapped() - tell the judge: the unmap has returned. Accesses that still land on its pages are late from now on, and so is the invalidation that is still to come.
  * @sim: the unit.
  * @ticket: from iog_sim_note_unmap(). The address may be somebody else's by now: what counts is this unmap's pages.
  *
@@ -489,7 +491,7 @@ IOG_API void iog_sim_stats(struct iog_sim *sim, struct iog_sim_stats *stats);
 /**
  * iog_sim_stats_take() - counters since the last call of it, or since creation.
  * @sim: the unit.
- * @stats: result; exposure.max_ns is the longest of that time.
+ * @stats: result; exposure.max_ns and late_max_ns are the longest of that time.
  *
  * iog_sim_stats() goes on counting from creation.
  *

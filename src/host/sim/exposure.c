@@ -14,7 +14,7 @@
 
 int iog_sim_exposure_init(struct exposure *exposure)
 {
-	if (iog_sim_pagemap_init(&exposure->unmaps) || iog_sim_pagemap_init(&exposure->frames) || iog_sim_pagemap_init(&exposure->reused))
+	if (iog_sim_pagemap_init(&exposure->unmaps) || iog_sim_pagemap_init(&exposure->returns) || iog_sim_pagemap_init(&exposure->frames) || iog_sim_pagemap_init(&exposure->reused))
 		return -IOG_ENOMEM;
 	return 0;
 }
@@ -22,6 +22,7 @@ int iog_sim_exposure_init(struct exposure *exposure)
 void iog_sim_exposure_fini(struct exposure *exposure)
 {
 	iog_sim_pagemap_fini(&exposure->unmaps);
+	iog_sim_pagemap_fini(&exposure->returns);
 	iog_sim_pagemap_fini(&exposure->frames);
 	iog_sim_pagemap_fini(&exposure->reused);
 }
@@ -93,27 +94,37 @@ void iog_sim_exposure_unmapping(struct iog_sim_domain *domain, uint64_t page, ui
 		give_up(sim);
 }
 
-static void count(struct iog_sim *sim, uint64_t exposed_ns)
+static void count(uint64_t ns, uint64_t *log2_ns, uint64_t *sum, uint64_t *most, uint64_t *most_of_period)
 {
-	struct iog_sim_exposure *stats = &sim->stats.exposure;
 	uint32_t bits = 0;
 
-	while (bits < IOG_SIM_EXPOSURE_BUCKETS - 1 && exposed_ns >> bits)
+	while (bits < IOG_SIM_EXPOSURE_BUCKETS - 1 && ns >> bits)
 		bits++;
-	stats->log2_ns[bits]++;
+	log2_ns[bits]++;
+	*sum += ns;
+	if (ns > *most)
+		*most = ns;
+	if (ns > *most_of_period)
+		*most_of_period = ns;
+}
+
+/* A page's unmap is covered. @returned: when it returned, plus 1; 0 if it has not. */
+static void covered(struct iog_sim *sim, uint64_t ticket, uint64_t returned)
+{
+	struct iog_sim_exposure *stats = &sim->stats.exposure;
+	struct exposure *exposure = &sim->exposure;
+	uint64_t now = exposure->completed_ns;
+
 	stats->pages++;
-	stats->sum_ns += exposed_ns;
-	if (exposed_ns > stats->max_ns)
-		stats->max_ns = exposed_ns;
-	if (exposed_ns > sim->exposure.period_max)
-		sim->exposure.period_max = exposed_ns;
+	count(now > ticket ? now - ticket : 0, stats->log2_ns, &stats->sum_ns, &stats->max_ns, &exposure->period_max);
+	count(returned && now >= returned ? now - (returned - 1) : 0, stats->late_log2_ns, &stats->late_sum_ns, &stats->late_max_ns, &exposure->period_late);
 }
 
 void iog_sim_exposure_left(struct iog_sim_domain *domain, uint64_t page, uint64_t value, bool completed)
 {
 	struct iog_sim *sim = domain->sim;
 	struct exposure *exposure = &sim->exposure;
-	uint64_t *carried, *pages, ticket;
+	uint64_t *carried, *pages, *returned, ticket;
 
 	if (!measures(sim))
 		return;
@@ -127,14 +138,18 @@ void iog_sim_exposure_left(struct iog_sim_domain *domain, uint64_t page, uint64_
 		return;
 	ticket = *carried;
 	iog_sim_pagemap_remove(&domain->tickets, carried);
-	pages = pagemap_find(&exposure->unmaps, ticket);
-	if (pages) {
-		*pages -= TICKET_PAGE;
-		if (*pages < TICKET_PAGE)
-			iog_sim_pagemap_remove(&exposure->unmaps, pages);
-	}
+	returned = pagemap_find(&exposure->returns, ticket);
 	if (completed)
-		count(sim, exposure->completed_ns > ticket ? exposure->completed_ns - ticket : 0);
+		covered(sim, ticket, returned ? *returned : 0);
+	pages = pagemap_find(&exposure->unmaps, ticket);
+	if (!pages)
+		return;
+	*pages -= TICKET_PAGE;
+	if (*pages >= TICKET_PAGE)
+		return;
+	iog_sim_pagemap_remove(&exposure->unmaps, pages);
+	if (returned)
+		iog_sim_pagemap_remove(&exposure->returns, returned);
 }
 
 void iog_sim_exposure_access(struct iog_sim_domain *domain, uint64_t page, uint64_t frame, uint64_t size)
@@ -184,13 +199,19 @@ struct exposed iog_sim_exposure_reused(struct iog_sim *sim, uint64_t frame)
 
 void iog_sim_note_unmapped(struct iog_sim *sim, uint64_t ticket)
 {
-	uint64_t *pages;
+	uint64_t *pages, *returned;
 
 	if (!sim->exposure.measuring || !ticket)
 		return;
 	sim_lock(sim);
 	pages = measures(sim) ? pagemap_find(&sim->exposure.unmaps, ticket) : NULL;
-	if (pages)
+	if (pages) {
 		*pages |= TICKET_RETURNED;
+		returned = pagemap_get(&sim->exposure.returns, ticket);
+		if (returned)
+			*returned = iog_sim_now(sim) + 1;
+		else
+			give_up(sim);
+	}
 	sim_unlock(sim);
 }

@@ -5,7 +5,7 @@
  * Each noted unmap has a ticket: the time, made unique. Each page that is UNMAPPING carries the ticket of its unmap until it is forgotten; a ticket lives while pages carry
  * it. When memory changes hands the time is kept by the page of memory: an access is on reused memory if that came after the unmap.
  *
- * Invariants: unmaps[t] counts the pages, of all domains, that carry t; frames[p] counts the pages that lead to p.
+ * Invariants: unmaps[t] counts the pages, of all domains, that carry t; returns[t] is there if unmaps[t] is, and has returned; frames[p] counts the pages that lead to p.
  * Locking: the unit's lock.
  */
 #ifndef IOG_SIM_EXPOSURE_H
@@ -28,7 +28,9 @@ struct exposure {
 	uint64_t ticket;       /* the newest */
 	uint64_t completed_ns; /* when what is being executed has completed */
 	uint64_t period_max;   /* the longest since the last iog_sim_stats_take() */
+	uint64_t period_late;  /* the same, of what was late */
 	struct pagemap unmaps; /* ticket -> pages that carry it, and whether the unmap has returned */
+	struct pagemap returns; /* ticket -> when it has, plus 1. Goes with its pages */
 	struct pagemap frames; /* page of memory -> pages that lead to it: mapped ones, and above, waiting ones */
 	struct pagemap reused; /* page of memory -> when it last changed hands while somebody waited */
 };
