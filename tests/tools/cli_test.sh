@@ -71,7 +71,7 @@ expect 0 'iova space: 4G ' stress -s 4G -d 8K --format x86_64 --threads 2
 expect 0 '^dma_size:    2048K' stress -s 4G -S 2M --device none
 expect 0 '^dma_size:    2048K' stress -s 4G -S 2 --device none
 expect 0 'Cost of --reclaim rwlock over none' stress -s 4G --reclaim rwlock
-for mode in strict deferred; do
+for mode in strict deferred held; do
 	for reclaim in counted rwlock; do
 		expect 0 '{' stress -s 4G --inval $mode --reclaim $reclaim --json
 		json "len(r['runs']) == 1 and r['partial'] is False"
@@ -106,8 +106,7 @@ expect 2 'holds only 2 mappings' stress -s 4M --threads 3
 expect 2 'from 1 to' stress --threads 0
 expect 2 'from 1 to' stress --threads 1000000
 expect 2 'none, rwlock or counted' stress --reclaim some
-expect 2 'not in this version' stress --inval held
-expect 2 'strict or deferred' stress --inval lax
+expect 2 'strict, deferred or held' stress --inval lax
 expect 2 'not in this version' stress --device vfio:7
 expect 2 'options only' stress 16
 
@@ -239,21 +238,19 @@ expect 2 'no trace named' replay
 expect 2 'recorded or dma' replay --mode live "$trace"
 expect 2 'wants --mode dma' replay --policy window "$trace"
 expect 2 'wants --mode dma' replay --threads 2 "$trace"
-expect 2 'held: not in this version' replay --policy recorded+held "$trace"
-expect 2 'held: not in this version' replay --mode dma --policy window+held "$trace"
-expect 2 'strict or deferred' replay --mode dma --policy window+lax "$trace"
-expect 2 'strict or deferred' replay --mode dma --policy window+ "$trace"
+expect 2 'strict, deferred or held' replay --mode dma --policy window+lax "$trace"
+expect 2 'strict, deferred or held' replay --mode dma --policy window+ "$trace"
 expect 2 'not in this version' replay --policy recordedx "$trace"
 expect 2 'not in this version' replay --mode dma --policy windows "$trace"
 expect 2 'not in this version' replay --mode dma --policy '' "$trace"
 expect 2 'from 1 to' replay --mode dma --threads 0 "$trace"
 expect 2 'from 1 to' replay --mode dma --threads 1000 "$trace"
-expect 2 'at most 12 policies' replay --mode dma $(printf -- '--policy tree %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13) "$trace"
+expect 2 'at most 16 policies' replay --mode dma $(printf -- '--policy tree %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13) "$trace"
 
 # replay --mode dma: every policy, in both modes, by one thread and by several; all events done, nothing wrong, everything back.
 policies=
 for policy in tree magazine pooled identity window; do
-	for mode in strict deferred; do
+	for mode in strict deferred held; do
 		policies="$policies --policy $policy+$mode"
 	done
 done

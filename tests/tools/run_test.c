@@ -61,7 +61,7 @@ static void run_stress(bool deferred, enum iog_reclaim reclaim, uint32_t threads
 	struct stress_config config = {
 		.format = "vtdss",
 		.reclaim = reclaim,
-		.deferred = deferred,
+		.mode = deferred ? IOG_INVAL_DEFERRED : IOG_INVAL_STRICT,
 		.simulate = true,
 		.threads = threads,
 		.space = 4 * SIZE_1G,
@@ -113,7 +113,7 @@ static void test_stress_broken(void **state)
 /* @policy: NULL for the recorded addresses. */
 static void run_replay(const char *policy, bool deferred, uint32_t threads, struct replay_result *result)
 {
-	struct replay_config config = { .format = "vtdss", .policy = policy, .deferred = deferred, .threads = threads, .seed = 1 };
+	struct replay_config config = { .format = "vtdss", .policy = policy, .mode = deferred ? IOG_INVAL_DEFERRED : IOG_INVAL_STRICT, .threads = threads, .seed = 1 };
 	struct trace_options options = { .iova_limit = UINT64_C(1) << 48, .paddr_limit = UINT64_C(1) << 52, .format = "vtdss" };
 	const char *directory = getenv("IOG_TEST_DATA");
 	struct problem problem;

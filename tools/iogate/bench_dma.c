@@ -26,8 +26,7 @@
 
 struct variant {
 	const char *policy;
-	bool strict;
-	bool held;
+	enum iog_inval_mode mode;
 	bool scattered; /* pages of a list do not follow one another */
 	bool simulate; /* by a unit that keeps caches and walks; not judged */
 };
@@ -44,15 +43,24 @@ static struct dma_state *state_of(struct bench_state *bench)
 	return (struct dma_state *)bench;
 }
 
+/* The owner of memory who is told that it may be used again, and does nothing. */
+static void nobody_waits(void *ctx, iog_paddr_t paddr, uint64_t size)
+{
+	(void)ctx;
+	(void)paddr;
+	(void)size;
+}
+
 static int prepare(struct bench_state *bench, struct problem *problem)
 {
+	static const struct iog_hold_ops hold = { .release = nobody_waits };
 	const struct variant *variant = bench->bench_case->variant;
 	struct dma_state *state = state_of(bench);
 	struct dma_bed_config config = {
 		.format = bench->format,
 		.policy = variant->policy,
-		.deferred = !variant->strict,
-		.held = variant->held,
+		.mode = variant->mode,
+		.hold = variant->mode == IOG_INVAL_HELD ? &hold : NULL,
 		.simulate = variant->simulate,
 		/* The second is idle; but nobody can leave out what lanes owe each other. */
 		.lanes = 2,
@@ -133,20 +141,20 @@ static void destroy(struct bench_state *bench)
 #define VARIANT(...) .variant = &(const struct variant){ __VA_ARGS__ }
 
 static const struct bench_case cases[] = {
-	{ "window_pair", "address and entry of a page from a window, deferred, 256 live", "tree_pair", CASE(run_policy), VARIANT(.policy = "window") },
-	{ "tree_pair", "the same from a tree, and a walk", CASE(run_policy), VARIANT(.policy = "tree") },
-	{ "magazine_pair", "the same from magazines, and a walk", "tree_pair", CASE(run_policy), VARIANT(.policy = "magazine") },
-	{ "pooled_pair", "the same from bitmap pools, and a walk", "tree_pair", CASE(run_policy), VARIANT(.policy = "pooled") },
-	{ "identity_pair", "the same 1:1", "tree_pair", CASE(run_policy), VARIANT(.policy = "identity") },
-	{ "dma_pair_deferred", "iog_dma_map() and iog_dma_unmap(), window, deferred, on a unit without latency", "window_pair", CASE(run_api), VARIANT(.policy = "window") },
-	{ "dma_pair_held", "the same, held: the memory is let go by the flush", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .held = true) },
-	{ "dma_pair_strict", "the same, invalidated at each unmap", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .strict = true) },
-	{ "dma_pair_strict_tree", "the same from a tree, and a walk", "dma_pair_strict", CASE(run_api), VARIANT(.policy = "tree", .strict = true) },
+	{ "window_pair", "address and entry of a page from a window, deferred, 256 live", "tree_pair", CASE(run_policy), VARIANT(.policy = "window", .mode = IOG_INVAL_DEFERRED) },
+	{ "tree_pair", "the same from a tree, and a walk", CASE(run_policy), VARIANT(.policy = "tree", .mode = IOG_INVAL_DEFERRED) },
+	{ "magazine_pair", "the same from magazines, and a walk", "tree_pair", CASE(run_policy), VARIANT(.policy = "magazine", .mode = IOG_INVAL_DEFERRED) },
+	{ "pooled_pair", "the same from bitmap pools, and a walk", "tree_pair", CASE(run_policy), VARIANT(.policy = "pooled", .mode = IOG_INVAL_DEFERRED) },
+	{ "identity_pair", "the same 1:1", "tree_pair", CASE(run_policy), VARIANT(.policy = "identity", .mode = IOG_INVAL_DEFERRED) },
+	{ "dma_pair_deferred", "iog_dma_map() and iog_dma_unmap(), window, deferred, on a unit without latency", "window_pair", CASE(run_api), VARIANT(.policy = "window", .mode = IOG_INVAL_DEFERRED) },
+	{ "dma_pair_held", "the same, held: the memory is let go by the flush", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .mode = IOG_INVAL_HELD) },
+	{ "dma_pair_strict", "the same, invalidated at each unmap", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .mode = IOG_INVAL_STRICT) },
+	{ "dma_pair_strict_tree", "the same from a tree, and a walk", "dma_pair_strict", CASE(run_api), VARIANT(.policy = "tree", .mode = IOG_INVAL_STRICT) },
 	{ "dma_pair_strict_sim", "dma_pair_strict on the simulated IOMMU, which searches its caches", "dma_pair_strict", CASE(run_api),
-	  VARIANT(.policy = "window", .strict = true, .simulate = true) },
+	  VARIANT(.policy = "window", .mode = IOG_INVAL_STRICT, .simulate = true) },
 	{ "sg_64_strict", "iog_dma_map_sg() and iog_dma_unmap_sg() of 64 pages that follow one another, strict", "dma_pair_strict", CASE(run_list),
-	  VARIANT(.policy = "window", .strict = true) },
-	{ "sg_64_strict_scattered", "the same of 64 pages here and there", "sg_64_strict", CASE(run_list), VARIANT(.policy = "window", .strict = true, .scattered = true) },
+	  VARIANT(.policy = "window", .mode = IOG_INVAL_STRICT) },
+	{ "sg_64_strict_scattered", "the same of 64 pages here and there", "sg_64_strict", CASE(run_list), VARIANT(.policy = "window", .mode = IOG_INVAL_STRICT, .scattered = true) },
 };
 
 const struct bench_group bench_dma = {

@@ -173,13 +173,13 @@ static int work_judged(void *ctx, uint32_t index)
 	return ret;
 }
 
-static int create_bed(struct scale_state *state, bool judged, bool deferred, struct problem *problem)
+static int create_bed(struct scale_state *state, bool judged, enum iog_inval_mode mode, struct problem *problem)
 {
 	const struct variant *variant = variant_of(state);
 	struct dma_bed_config config = {
 		.format = state->bench.format,
 		.policy = variant->policy,
-		.deferred = deferred,
+		.mode = mode,
 		.simulate = judged,
 		.judge = judged,
 		/* One more, idle, where there would be one: nobody can leave out what lanes owe each other. */
@@ -190,12 +190,11 @@ static int create_bed(struct scale_state *state, bool judged, bool deferred, str
 }
 
 /* Returns 0; or a negative iogate error with @problem set, -IOG_EIO for a violation. */
-static int judge(struct scale_state *state, bool deferred, struct problem *problem)
+static int judge(struct scale_state *state, enum iog_inval_mode mode, struct problem *problem)
 {
-	const char *mode = deferred ? "deferred" : "strict";
 	struct iog_domain_stats stats;
 	struct iog_sim_stats sim;
-	int ret = create_bed(state, true, deferred, problem);
+	int ret = create_bed(state, true, mode, problem);
 
 	if (ret)
 		return ret;
@@ -206,10 +205,10 @@ static int judge(struct scale_state *state, bool deferred, struct problem *probl
 	iog_domain_stats(state->bed.domain, &stats);
 	dma_bed_destroy(&state->bed);
 	if (ret) {
-		problem_set(problem, "under the judge, %s: %s", mode, iog_strerror(ret));
+		problem_set(problem, "under the judge, %s: %s", mode_name(mode), iog_strerror(ret));
 	} else if (sim.violations_total || sim.unjudged || state->wrong || stats.bytes_mapped || stats.iova.live_bytes) {
 		problem_set(problem, "under the judge, %s: %" PRIu64 " violations, %" PRIu64 " accesses that did not land, %" PRIu64 " accesses not judged, %" PRIu64
-			    " bytes of addresses not given back", mode, sim.violations_total, (uint64_t)state->wrong, sim.unjudged, stats.iova.live_bytes);
+			    " bytes of addresses not given back", mode_name(mode), sim.violations_total, (uint64_t)state->wrong, sim.unjudged, stats.iova.live_bytes);
 		ret = -IOG_EIO;
 	}
 	return ret;
@@ -242,8 +241,8 @@ static int prepare(struct bench_state *bench, struct problem *problem)
 		ret = create_iova(state);
 		return ret ? ret : crew_run(variant->nr_lanes, CPUS, fill_iova, state, NULL, problem);
 	}
-	for (int deferred = 0; deferred < 2 && !ret; deferred++)
-		ret = judge(state, deferred, problem);
+	for (enum iog_inval_mode mode = IOG_INVAL_STRICT; mode <= IOG_INVAL_HELD && !ret; mode++)
+		ret = judge(state, mode, problem);
 	if (!ret)
 		ret = create_bed(state, false, true, problem);
 	return ret ? ret : crew_run(variant->nr_lanes, CPUS, fill_dma, state, NULL, problem);

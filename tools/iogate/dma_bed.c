@@ -34,31 +34,17 @@ static int create_unit(const struct dma_bed_config *config, struct dma_bed *bed)
 	return bed->unit ? 0 : -IOG_ENOMEM;
 }
 
-static void nobody_waits(void *ctx, iog_paddr_t paddr, uint64_t size)
-{
-	(void)ctx;
-	(void)paddr;
-	(void)size;
-}
-
-static enum iog_inval_mode mode_of(const struct dma_bed_config *config)
-{
-	if (config->held)
-		return IOG_INVAL_HELD;
-	return config->deferred ? IOG_INVAL_DEFERRED : IOG_INVAL_STRICT;
-}
-
 static int create_domain(const struct dma_bed_config *config, struct dma_bed *bed)
 {
-	static const struct iog_hold_ops hold = { .release = nobody_waits };
 	struct iog_tablemem_config tablemem = { .lanes = bed->nr_lanes };
 	struct iog_domain_config domain = {
 		.platform = &bed->platform,
 		.lanes = bed->nr_lanes,
 		.pgtable = { .flags = config->split ? IOG_PGTABLE_SPLIT : 0 },
 		.policy = policy_find(config->policy),
-		.mode = mode_of(config),
-		.hold = config->held ? &hold : NULL,
+		.mode = config->mode,
+		.hold = config->hold,
+		.hold_ctx = config->hold_ctx,
 		.deferred_entries = DEFERRED_BATCH,
 		.deferred_ms = DEFERRED_MS,
 	};

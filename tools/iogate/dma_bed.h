@@ -28,8 +28,9 @@ struct dma_bed_config {
 	const char *format;
 	enum iog_reclaim reclaim;
 	const char *policy; /* by name */
-	bool deferred;
-	bool held;             /* held mode, and an owner of the memory who is told, and does nothing */
+	enum iog_inval_mode mode;
+	const struct iog_hold_ops *hold;
+	void *hold_ctx;
 	bool simulate;         /* by a unit that walks through its caches */
 	bool judge;            /* and keeps account of what should land; wants @simulate */
 	bool split;            /* large leaves may be unmapped in part */

@@ -119,7 +119,7 @@ static int record(struct lines *lines)
 
 int lines_measure(const struct lines_config *config, uint32_t *writes, struct problem *problem)
 {
-	struct dma_bed_config bed = { .format = config->format, .policy = config->policy, .deferred = true, .lanes = LANES };
+	struct dma_bed_config bed = { .format = config->format, .policy = config->policy, .mode = IOG_INVAL_DEFERRED, .lanes = LANES };
 	struct lines lines = { .config = config };
 	int ret = dma_bed_create(&bed, &lines.bed, problem);
 

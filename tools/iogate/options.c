@@ -13,6 +13,7 @@
 #include "command.h"
 #include "engine.h"
 #include "message.h"
+#include "policy.h"
 #include "size.h"
 
 /* What getopt_long() found wrong. */
@@ -83,13 +84,10 @@ static int option_reclaim(const char *text, enum iog_reclaim *reclaim)
 	return 0;
 }
 
-int option_inval(const char *option, const char *text, bool *deferred)
+int option_inval(const char *option, const char *text, enum iog_inval_mode *mode)
 {
-	if (!strcmp(text, "held"))
-		return usage_error("%s %s: not in this version; there is strict and deferred", option, text);
-	if (strcmp(text, "strict") && strcmp(text, "deferred"))
-		return usage_error("%s %s: strict or deferred is wanted", option, text);
-	*deferred = !strcmp(text, "deferred");
+	if (mode_parse(text, mode))
+		return usage_error("%s %s: strict, deferred or held is wanted", option, text);
 	return 0;
 }
 

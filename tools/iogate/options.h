@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <iogate/domain.h>
 #include <iogate/pgtable.h>
 
 /* What several subcommands can be told. */
@@ -61,7 +62,7 @@ int option_size(const char *option, const char *text, uint64_t bare, uint64_t *s
 /* A whole number from @least to @most. */
 int option_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *number);
 
-/* strict or deferred. */
-int option_inval(const char *option, const char *text, bool *deferred);
+/* strict, deferred or held. */
+int option_inval(const char *option, const char *text, enum iog_inval_mode *mode);
 
 #endif

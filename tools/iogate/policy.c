@@ -38,6 +38,28 @@ const struct iog_iova_ops *scheme_find(const char *name)
 	return NULL;
 }
 
+static const char *const modes[] = {
+	[IOG_INVAL_STRICT] = "strict",
+	[IOG_INVAL_DEFERRED] = "deferred",
+	[IOG_INVAL_HELD] = "held",
+};
+
+int mode_parse(const char *name, enum iog_inval_mode *mode)
+{
+	for (uint32_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!strcmp(modes[i], name)) {
+			*mode = (enum iog_inval_mode)i;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+const char *mode_name(enum iog_inval_mode mode)
+{
+	return modes[mode];
+}
+
 const char *policy_names(void)
 {
 	return "tree, magazine, pooled, identity, window";

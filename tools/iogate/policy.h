@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The policies that a domain may have, by the names that users give them.
+ * The policies and invalidation modes that a domain may have, by the names that users give them.
  */
 #ifndef IOGATE_TOOL_POLICY_H
 #define IOGATE_TOOL_POLICY_H
@@ -16,5 +16,9 @@ const struct iog_iova_ops *scheme_find(const char *name);
 
 /* All names, for messages: "tree, magazine, ...". */
 const char *policy_names(void);
+
+/* When hardware is made to forget: by name, and the other way round. Returns 0, or -1 for an unknown name. */
+int mode_parse(const char *name, enum iog_inval_mode *mode);
+const char *mode_name(enum iog_inval_mode mode);
 
 #endif

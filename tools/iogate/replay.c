@@ -18,8 +18,9 @@
 #include "options.h"
 #include "policy.h"
 #include "progress.h"
+#include "table.h"
 
-#define POLICIES_MAX 12
+#define POLICIES_MAX TABLE_COLUMNS_MAX
 
 static const char help[] =
 	"Usage: iogate replay [OPTION...] TRACE...\n"
@@ -32,7 +33,7 @@ static const char help[] =
 	"                           DMA API, which finds addresses itself (recorded)\n"
 	"      --policy NAME        how addresses are found, and when hardware is made to forget; may be\n"
 	"                           repeated, to compare. recorded; with --mode dma also tree, magazine,\n"
-	"                           pooled, identity, window. Each with +strict or +deferred, which is\n"
+	"                           pooled, identity, window. Each with +strict, +deferred or +held;\n"
 	"                           strict if left out (recorded; with --mode dma window)\n"
 	"      --threads N          with --mode dma: N lanes, each a thread, which events fall to by their\n"
 	"                           CPU (1)\n"
@@ -57,7 +58,7 @@ static const char help[] =
 
 struct policy {
 	const char *name; /* NULL: the recorded addresses */
-	bool deferred;
+	enum iog_inval_mode mode;
 };
 
 struct request {
@@ -110,9 +111,9 @@ static int parse_policy(const char *text, struct request *request)
 			continue;
 		policy->name = i ? names[i] : NULL;
 		request->nr_policies++;
-		return text[length] ? option_inval("--policy", text + length + 1, &policy->deferred) : 0;
+		return text[length] ? option_inval("--policy", text + length + 1, &policy->mode) : 0;
 	}
-	return usage_error("--policy %s: not in this version; there is recorded, %s, each with +strict or +deferred", text, policy_names());
+	return usage_error("--policy %s: not in this version; there is recorded, %s, each with +strict, +deferred or +held", text, policy_names());
 }
 
 static int parse_mode(const char *text, struct request *request)
@@ -229,7 +230,7 @@ static void replay_trace(struct account *account, const char *path)
 	account->nr_traces++;
 	for (uint32_t i = 0; i < request->nr_policies && !interrupted(); i++) {
 		config.policy = request->policies[i].name;
-		config.deferred = request->policies[i].deferred;
+		config.mode = request->policies[i].mode;
 		config.threads = config.policy ? request->config.threads : 1;
 		if ((config.policy ? replay_dma : replay_run)(trace, &config, &results[done], &problem)) {
 			account_problem(account, &problem);

@@ -22,7 +22,7 @@ struct replay_config {
 	const char *format;
 	enum iog_reclaim reclaim;
 	const char *policy; /* by name, through the DMA API; NULL: the recorded addresses */
-	bool deferred;
+	enum iog_inval_mode mode;
 	uint32_t threads; /* recorded addresses: one */
 	uint64_t memory_limit;
 	uint64_t seed;

@@ -63,7 +63,7 @@ static void tick(struct worker *worker, uint32_t event)
 	uint64_t ms = replay->trace->events[event].ns / 1000000;
 	int ret;
 
-	if (!replay->config->deferred || ms < worker->ticked_ms + DEFERRED_MS)
+	if (replay->config->mode == IOG_INVAL_STRICT || ms < worker->ticked_ms + DEFERRED_MS)
 		return;
 	worker->ticked_ms = ms;
 	ret = iog_domain_tick(replay->bed.domain, worker->lane, ms);
@@ -247,7 +247,7 @@ int replay_dma(const struct trace *trace, const struct replay_config *config, st
 		.format = config->format,
 		.reclaim = config->reclaim,
 		.policy = config->policy,
-		.deferred = config->deferred,
+		.mode = config->mode,
 		.simulate = true,
 		.judge = true,
 		.split = true,

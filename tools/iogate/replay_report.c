@@ -11,6 +11,7 @@
 
 #include "engine_report.h"
 #include "json.h"
+#include "policy.h"
 #include "size.h"
 #include "table.h"
 
@@ -28,7 +29,7 @@ const char *replay_policy(const struct replay_config *config)
 {
 	static char name[32];
 
-	snprintf(name, sizeof(name), "%s+%s", config->policy ? config->policy : "recorded", config->deferred ? "deferred" : "strict");
+	snprintf(name, sizeof(name), "%s+%s", config->policy ? config->policy : "recorded", mode_name(config->mode));
 	return name;
 }
 
@@ -105,7 +106,7 @@ static void put_result(struct table *table, const struct replay_result *result)
 	engine_report_table(table, stats);
 	if (result->config.policy)
 		put_domain(table, result);
-	else if (result->config.deferred)
+	else if (result->config.mode != IOG_INVAL_STRICT)
 		table_cell(table, "flushes forced by reuse", "%" PRIu64, result->forced_flushes);
 	table_cell(table, "device accesses", "%" PRIu64, accesses);
 	table_cell(table, "IOTLB hits", "%.1f %%", accesses ? 100.0 * (double)sim->iotlb_hits / (double)accesses : 0.0);
@@ -196,7 +197,7 @@ static json_t *result_json(const struct replay_result *result)
 	engine_report_json(object, &result->stats, true);
 	if (result->config.policy)
 		put_domain_json(object, result);
-	else if (result->config.deferred)
+	else if (result->config.mode != IOG_INVAL_STRICT)
 		json_put_number(object, "forced_flushes", result->forced_flushes);
 	json_put_number(object, "violations", result->violations);
 	json_put_bool(object, "partial", result->partial);

@@ -95,7 +95,7 @@ static void check_flushed(struct replay *replay, const struct trace_event *event
 static void replay_map(struct replay *replay, const struct trace_event *event)
 {
 	struct range waiting;
-	bool must_flush = replay->config->deferred && ranges_find(&replay->unflushed, event->iova, event->iova + (event->size - 1), &waiting);
+	bool must_flush = replay->config->mode != IOG_INVAL_STRICT && ranges_find(&replay->unflushed, event->iova, event->iova + (event->size - 1), &waiting);
 	uint64_t begin = clock_ns();
 	int ret;
 
@@ -136,7 +136,7 @@ static void unmap_deferred(struct replay *replay, const struct trace_event *even
 
 static void replay_unmap(struct replay *replay, const struct trace_event *event)
 {
-	bool deferred = replay->config->deferred, flushes = !deferred || replay->nr_unflushed == DEFERRED_BATCH - 1;
+	bool deferred = replay->config->mode != IOG_INVAL_STRICT, flushes = !deferred || replay->nr_unflushed == DEFERRED_BATCH - 1;
 	uint64_t unmapped = 0, begin;
 	int ret;
 

@@ -69,7 +69,7 @@ static void access_gone(struct worker *worker, uint32_t event, uint64_t iova, bo
 /* Whether an address that was unmapped must fault. */
 static bool must_fault(const struct replay *replay)
 {
-	return !replay->config->deferred && replay->config->threads == 1;
+	return replay->config->mode == IOG_INVAL_STRICT && replay->config->threads == 1;
 }
 
 /*

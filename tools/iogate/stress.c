@@ -33,7 +33,8 @@ static const char help[] =
 	"      --format NAME        page-table format, of those named below (vtdss)\n"
 	"      --reclaim SCHEME     empty tables: counted, rwlock, none (counted);\n"
 	"                           rwlock is held against none in the same call\n"
-	"      --inval MODE         strict: invalidate at each unmap; deferred: each 256 (strict)\n"
+	"      --inval MODE         strict: invalidate at each unmap; deferred: each 256;\n"
+	"                           held: the same, memory is let go by the invalidation (strict)\n"
 	"      --threads N          divide the space among N threads (1)\n"
 	"      --device WHAT        sim: each mapping is used by a simulated device, before its\n"
 	"                           unmap and after, and judged; none: page tables alone (sim)\n"
@@ -96,7 +97,7 @@ static int take_option(int option, void *ctx)
 	case 'S':
 		return option_size("-S", optarg, UINT64_C(1) << 20, &request->second_size);
 	case OPTION_INVAL:
-		return option_inval("--inval", optarg, &config->deferred);
+		return option_inval("--inval", optarg, &config->mode);
 	case OPTION_THREADS:
 		ret = option_number("--threads", optarg, 1, STRESS_THREADS_MAX, &number);
 		config->threads = ret ? 0 : (uint32_t)number;

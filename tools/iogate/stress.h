@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <iogate/domain.h>
 #include <iogate/pgtable.h>
 
 #include "engine.h"
@@ -18,7 +19,7 @@
 struct stress_config {
 	const char *format;
 	enum iog_reclaim reclaim;
-	bool deferred;
+	enum iog_inval_mode mode;
 	bool simulate;
 	bool verbose; /* a line per TiB */
 	uint32_t threads;

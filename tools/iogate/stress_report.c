@@ -11,6 +11,7 @@
 #include "command.h"
 #include "engine_report.h"
 #include "json.h"
+#include "policy.h"
 #include "size.h"
 #include "table.h"
 
@@ -39,7 +40,7 @@ static void put_mode(struct table *table, const struct stress_result *result)
 
 	table_cell(table, "format", "%s", config->format);
 	table_cell(table, "reclaim", "%s", reclaim_name(config->reclaim));
-	table_cell(table, "invalidation", "%s", config->deferred ? "deferred" : "strict");
+	table_cell(table, "invalidation", "%s", mode_name(config->mode));
 	table_cell(table, "device", "%s", config->simulate ? "sim" : "none");
 	table_cell(table, "threads", "%" PRIu32, config->threads);
 }
@@ -110,7 +111,7 @@ static json_t *result_json(const struct stress_result *result)
 	json_put_number(run, "violations", result->violations);
 	json_put_string(run, "format", config->format);
 	json_put_string(run, "reclaim", reclaim_name(config->reclaim));
-	json_put_string(run, "inval", config->deferred ? "deferred" : "strict");
+	json_put_string(run, "inval", mode_name(config->mode));
 	json_put_number(run, "threads", config->threads);
 	json_put_string(run, "device", config->simulate ? "sim" : "none");
 	json_put_bool(run, "partial", result->partial);

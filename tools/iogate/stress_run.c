@@ -143,7 +143,7 @@ static uint64_t step_bare(struct worker *worker, uint64_t pair, uint64_t end)
 	struct iog_pgtable *pgtable = worker->stress->engine.pgtable;
 	struct iog_gather *gather = &worker->lane->gather;
 	const uint64_t size = config->size, stride = stress_stride(size);
-	const bool deferred = config->deferred;
+	const bool deferred = config->mode != IOG_INVAL_STRICT;
 	uint64_t iova = pair * stride, unmapped;
 	uint64_t done = 0;
 	int ret;
@@ -191,12 +191,12 @@ static uint64_t step_simulated(struct worker *worker, uint64_t pair, uint64_t en
 		ret = unmap_one(pgtable, gather, iova, size, &unmapped);
 		if (ret || unmapped != size)
 			failed(worker, "unmap", iova, ret ? ret : -IOG_ENOENT);
-		if (!config->deferred) {
+		if (!config->mode != IOG_INVAL_STRICT) {
 			flush(worker, iova);
 			access_faults(worker, iova);
 		}
 	}
-	if (config->deferred) {
+	if (config->mode != IOG_INVAL_STRICT) {
 		flush(worker, iova);
 		for (uint64_t after = begin; after < iova; after += stride)
 			access_faults(worker, after);
