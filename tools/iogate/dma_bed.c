@@ -10,6 +10,7 @@
 
 #include "counting_unit.h"
 #include "engine.h"
+#include "pace.h"
 #include "policy.h"
 #include "size.h"
 
@@ -26,7 +27,7 @@ static int create_unit(const struct dma_bed_config *config, struct dma_bed *bed)
 			bed->unit = &bed->counting->unit;
 		return ret;
 	}
-	ret = iog_sim_create(&bed->platform, &sim, &bed->sim);
+	ret = iog_sim_create(&bed->platform, config->hardware ? config->hardware : &sim, &bed->sim);
 	if (ret)
 		return ret;
 	iog_sim_observe(bed->sim, &bed->platform);
@@ -40,13 +41,15 @@ static int create_domain(const struct dma_bed_config *config, struct dma_bed *be
 	struct iog_domain_config domain = {
 		.platform = &bed->platform,
 		.lanes = bed->nr_lanes,
-		.pgtable = { .flags = config->split ? IOG_PGTABLE_SPLIT : 0 },
+		.pgtable = { .flags = config->split ? IOG_PGTABLE_SPLIT : 0, .page_sizes = config->page_sizes },
 		.policy = policy_find(config->policy),
 		.mode = config->mode,
 		.hold = config->hold,
 		.hold_ctx = config->hold_ctx,
 		.deferred_entries = DEFERRED_BATCH,
 		.deferred_ms = DEFERRED_MS,
+		.memory = config->memory,
+		.nr_memory = config->memory ? 1 : 0,
 	};
 	struct iog_format format;
 	int ret;
@@ -67,11 +70,13 @@ static int create_domain(const struct dma_bed_config *config, struct dma_bed *be
 	return iog_domain_create(&domain, &bed->domain);
 }
 
-static int create_device(struct dma_bed *bed)
+static int create_device(const struct dma_bed_config *config, struct dma_bed *bed)
 {
-	struct iog_device_config device = { .platform = &bed->platform, .unit = bed->unit, .id = DMA_BED_DEVICE };
-	int ret = iog_device_create(&device, &bed->device);
+	struct iog_device_config device = { .platform = &bed->platform, .unit = bed->unit, .id = DMA_BED_DEVICE, .flags = config->device_flags };
+	int ret = config->ats_entries ? iog_sim_device_ats(bed->sim, DMA_BED_DEVICE, config->ats_entries, 0) : 0;
 
+	if (!ret)
+		ret = iog_device_create(&device, &bed->device);
 	if (!ret)
 		ret = iog_domain_attach(bed->domain, bed->device);
 	if (!ret && bed->sim)
@@ -90,6 +95,8 @@ int dma_bed_create(const struct dma_bed_config *config, struct dma_bed *bed, str
 	ret = iog_posix_create(&posix, &bed->posix);
 	if (!ret) {
 		bed->platform = *iog_posix_platform(bed->posix);
+		if (config->paced)
+			bed->platform.now_ns = pace_now;
 		what = config->simulate ? "simulated IOMMU" : "unit";
 		ret = create_unit(config, bed);
 	}
@@ -99,7 +106,7 @@ int dma_bed_create(const struct dma_bed_config *config, struct dma_bed *bed, str
 	}
 	if (!ret) {
 		what = "device";
-		ret = create_device(bed);
+		ret = create_device(config, bed);
 	}
 	if (!ret)
 		return 0;

@@ -34,6 +34,12 @@ struct dma_bed_config {
 	bool simulate;         /* by a unit that walks through its caches */
 	bool judge;            /* and keeps account of what should land; wants @simulate */
 	bool split;            /* large leaves may be unmapped in part */
+	bool paced;            /* by the clock of pace.h */
+	const struct iog_sim_config *hardware; /* of the simulated unit, as it is; NULL: by default, as @judge and @policy have it */
+	uint32_t device_flags; /* enum iog_device_flags */
+	uint32_t ats_entries;  /* of the device's own TLB, with IOG_DEVICE_ATS */
+	uint64_t page_sizes;   /* leaf sizes; 0: all of the format's */
+	const struct iog_memory *memory; /* static 1:1; NULL: none */
 	uint32_t lanes;
 	uint64_t memory_limit; /* as in struct engine_config */
 };

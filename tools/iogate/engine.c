@@ -11,6 +11,7 @@
 #include <iogate/error.h>
 
 #include "memory.h"
+#include "pace.h"
 #include "size.h"
 
 static const struct {
@@ -127,9 +128,11 @@ static int create_platform(const struct engine_config *config, struct engine *en
 		return ret;
 	}
 	engine->platform = *iog_posix_platform(engine->posix);
+	if (config->paced)
+		engine->platform.now_ns = pace_now;
 	if (!config->simulate)
 		return 0;
-	ret = iog_sim_create(&engine->platform, NULL, &engine->sim);
+	ret = iog_sim_create(&engine->platform, config->hardware, &engine->sim);
 	if (ret)
 		problem_set(problem, "no simulated IOMMU: %s", iog_strerror(ret));
 	else

@@ -31,6 +31,8 @@ struct engine_config {
 	enum iog_reclaim reclaim;
 	uint32_t lanes;        /* 0 is 1 */
 	bool simulate;         /* with a simulated IOMMU and its judge */
+	const struct iog_sim_config *hardware; /* its configuration; NULL: by default */
+	bool paced;            /* by the clock of pace.h */
 	bool cache_clean;      /* clean cache lines as for a walker that does not snoop */
 	uint32_t flags;        /* enum iog_pgtable_flags */
 	uint64_t page_sizes;   /* leaf sizes; 0: all of the format's */

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "instrument.h"
 #include "size.h"
 
 void engine_report_table(struct table *table, const struct engine_stats *stats)
@@ -20,17 +21,10 @@ void engine_report_table(struct table *table, const struct engine_stats *stats)
 
 void engine_report_json(json_t *object, const struct engine_stats *stats, bool simulated)
 {
-	json_t *iotlb;
-
 	json_put_number(object, "table_bytes_peak", stats->table_bytes_peak);
 	json_put_number(object, "table_bytes_end", stats->table_bytes);
 	json_put_number(object, "inval_commands", stats->inval_commands);
 	json_put_number(object, "walk_cache_flushes", stats->walk_cache_flushes);
-	if (!simulated)
-		return;
-	iotlb = json_checked(json_object());
-	json_put_number(iotlb, "hits", stats->sim.iotlb_hits);
-	json_put_number(iotlb, "misses", stats->sim.iotlb_misses);
-	json_put(object, "iotlb", iotlb);
-	json_put_number(object, "walk_reads", stats->sim.walk_reads);
+	if (simulated)
+		instrument_json(object, &stats->sim, stats->sim.exposure.pages != 0);
 }
