@@ -263,7 +263,7 @@ static int bench(const struct request *request, const struct plot *plot)
 		bench_print_table(results, count, ret != 0);
 	else if (bench_print_json(results, count, &request->options, ret ? problem.text : NULL))
 		status = EXIT_FOUND;
-	if (plot && plot_write(plot, results, count, request->options.format, ret != 0))
+	if (plot && bench_plot(plot, results, count, request->options.format, ret != 0))
 		status = status == EXIT_DONE ? EXIT_FOUND : status;
 	else if (plot && !request->common.json)
 		printf("Charts: bench.png and bench.svg in %s.\n", request->directory);

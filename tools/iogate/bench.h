@@ -129,4 +129,9 @@ void bench_print_list(void);
 void bench_print_table(const struct bench_result *results, uint32_t nr_results, bool partial);
 int bench_print_json(const struct bench_result *results, uint32_t nr_results, const struct bench_state *options, const char *error);
 
+struct plot;
+
+/* Charts of @results, which are sorted; those without a run are no bars. Returns as plot_write(). */
+int bench_plot(const struct plot *plot, const struct bench_result *results, uint32_t nr_results, const char *format, bool partial);
+
 #endif
