@@ -21,5 +21,6 @@ int command_stress(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_explain(int argc, char **argv);
+int command_study(int argc, char **argv);
 
 #endif

@@ -19,6 +19,7 @@ static const struct {
 	{ "stress", command_stress, "map and unmap through a whole address space, checked by a simulated device" },
 	{ "replay", command_replay, "run the iommu:map and iommu:unmap events of a real Linux kernel, under any policy" },
 	{ "bench", command_bench, "what single operations cost, each against a baseline" },
+	{ "study", command_study, "what leaf sizes, ATS, modes and addresses cost an IOMMU, each combination" },
 	{ "explain", command_explain, "walk the tables in a memory dump: why a DMA works or faults" },
 };
 
