@@ -71,6 +71,10 @@ expect 0 'iova space: 4G ' stress -s 4G -d 8K --format x86_64 --threads 2
 expect 0 '^dma_size:    2048K' stress -s 4G -S 2M --device none
 expect 0 '^dma_size:    2048K' stress -s 4G -S 2 --device none
 expect 0 'Cost of --reclaim rwlock over none' stress -s 4G --reclaim rwlock
+expect 0 'Per pair: last-level walk-cache misses 1' stress -s 4G --baseline
+expect 2 'is the baseline' stress -s 4G --baseline --reclaim none
+expect 0 'held after unmap, most +1 MiB' stress -s 4G --inval held
+expect 0 'exposure, most +0.000 us' stress -s 4G
 for mode in strict deferred held; do
 	for reclaim in counted rwlock; do
 		expect 0 '{' stress -s 4G --inval $mode --reclaim $reclaim --json
@@ -78,6 +82,8 @@ for mode in strict deferred held; do
 		json "(lambda x: x['pairs'] == 2048 and x['violations'] == 0 and x['table_bytes_end'] == 4096 and x['dma_size'] == 4096
 			and x['iova_space'] == 4 << 30 and x['inval'] == '$mode' and x['reclaim'] == '$reclaim' and x['format'] == 'vtdss'
 			and x['threads'] == 1 and x['device'] == 'sim' and x['ns_per_pair'] > 0 and x['seconds'] > 0
+			and (x['exposure_ns']['max'] == 0) == ('$mode' == 'strict') and x['exposure_ns']['pages'] == 2048 and x['exposure_complete']
+			and (x['bytes_held_peak'] > 0) == ('$mode' == 'held') and x['late_bytes'] == 0 and len(x['walk_caches']) == 4
 			and x['inval_commands'] > 0 and x['walk_cache_flushes'] > 0 and x['table_bytes_peak'] >= 4096)(r['runs'][0])"
 	done
 done
@@ -238,14 +244,19 @@ expect 2 'no trace named' replay
 expect 2 'recorded or dma' replay --mode live "$trace"
 expect 2 'wants --mode dma' replay --policy window "$trace"
 expect 2 'wants --mode dma' replay --threads 2 "$trace"
-expect 2 'strict, deferred or held' replay --mode dma --policy window+lax "$trace"
-expect 2 'strict, deferred or held' replay --mode dma --policy window+ "$trace"
+expect 2 'after the name' replay --mode dma --policy window+lax "$trace"
+expect 2 'after the name' replay --mode dma --policy window+ "$trace"
 expect 2 'not in this version' replay --policy recordedx "$trace"
 expect 2 'not in this version' replay --mode dma --policy windows "$trace"
 expect 2 'not in this version' replay --mode dma --policy '' "$trace"
 expect 2 'from 1 to' replay --mode dma --threads 0 "$trace"
 expect 2 'from 1 to' replay --mode dma --threads 1000 "$trace"
-expect 2 'at most 16 policies' replay --mode dma $(printf -- '--policy tree %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13) "$trace"
+expect 2 'after the name' replay --policy recorded+strict+held "$trace"
+expect 2 'after the name' replay --policy recorded+none+strict+none "$trace"
+expect 2 'after the name' replay --policy recorded+strict+ "$trace"
+expect 2 'wants --mode dma' replay --attacker 4 "$trace"
+expect 2 'from 1 to' replay --mode dma --attacker 0 "$trace"
+expect 2 'at most 16 policies' replay --mode dma $(printf -- '--policy tree %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17) "$trace"
 
 # replay --mode dma: every policy, in both modes, by one thread and by several; all events done, nothing wrong, everything back.
 policies=
@@ -266,6 +277,17 @@ for threads in 1 3 64; do
 done
 expect 0 'not given back +0' replay --mode dma --policy magazine --policy window+deferred "$trace"
 grep -q 'magazine+strict *window+deferred' "$work/out" || fail 'policies are not side by side'
+# What hardware did: nothing late in strict mode, nothing reused in held, all within the bound, by the clock of the trace.
+expect 0 '{' replay --json --mode dma --attacker 4 --policy window --policy window+deferred --policy window+held --policy window+held+none "$trace"
+json "all(x['attacks'] == 4 * 374 and 0 < x['attacks_landed'] <= x['attacks'] and x['exposure_complete'] and x['exposure_ns']['pages'] > 0
+	and x['commands']['ranges'] + x['commands']['domains'] == x['inval_commands'] and x['commands']['waits'] > 0
+	and x['device_accesses'] == x['iotlb']['hits'] + x['iotlb']['misses']
+	and sum(c['hits'] for c in x['walk_caches']) <= x['iotlb']['misses'] <= x['walk_reads'] + x['walk_caches'][0]['hits'] for x in r['policies'])"
+json "(lambda strict, deferred, held, none: strict['late_bytes'] == strict['exposure_ns']['max'] == strict['bytes_held_peak'] == strict['exposure_bound_ns'] == 0
+	and deferred['late_bytes'] >= deferred['reused_bytes'] > 0 and 0 < deferred['exposure_ns']['max'] <= deferred['exposure_bound_ns'] == 20000000
+	and held['late_bytes'] > 0 and held['reused_bytes'] == held['reuses_exposed'] == 0 and held['bytes_held_peak'] > 0 and sum(held['exposure_ns']['log2']) == held['exposure_ns']['pages']
+	and 'over_none' in held and 'over_none' not in none and none['policy'] == 'window+held+none' and none['reclaim'] == 'none' and none['violations'] == 0)(*r['policies'])"
+expect 0 'recorded\+strict over none' replay --policy recorded --policy recorded+none "$trace"
 for format in vtdss x86_64; do
 	expect 0 '{' replay --json --mode dma --format $format --reclaim rwlock --policy tree "$data/vfio-stress.trace"
 	json "r['policies'][0]['violations'] == 0 and r['policies'][0]['format'] == '$format' and r['policies'][0]['reclaim'] == 'rwlock'"

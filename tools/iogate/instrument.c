@@ -39,24 +39,30 @@ static double per(uint64_t count, uint64_t of)
 	return of ? (double)count / (double)of : 0;
 }
 
-static void exposure_table(struct table *table, const struct iog_sim_exposure *exposure)
+static void exposure_table(struct table *table, const struct iog_sim_exposure *exposure, uint32_t flags)
 {
 	table_cell(table, "exposure, median", "%.3f us", (double)instrument_exposure_ns(exposure, 0.5) / 1e3);
 	table_cell(table, "exposure, p99", "%.3f us", (double)instrument_exposure_ns(exposure, 0.99) / 1e3);
 	table_cell(table, "exposure, most", "%.3f us", (double)exposure->late_max_ns / 1e3);
-	table_cell(table, "pages reused while exposed", "%" PRIu64, exposure->reuses);
 	table_cell(table, "bytes reached after unmap", "%" PRIu64, exposure->late_bytes);
+	if (!(flags & INSTRUMENT_REUSE))
+		return;
 	table_cell(table, "  of them reused", "%" PRIu64, exposure->reused_bytes);
+	table_cell(table, "pages reused while exposed", "%" PRIu64, exposure->reuses);
 }
 
-void instrument_table(struct table *table, const struct iog_sim_stats *stats, bool exposure)
+void instrument_table_commands(struct table *table, const struct iog_sim_stats *stats)
+{
+	table_cell(table, "  of ranges", "%" PRIu64, stats->range_commands);
+	table_cell(table, "  of the domain", "%" PRIu64, stats->domain_commands);
+	table_cell(table, "  waits, beside them", "%" PRIu64, stats->wait_commands);
+}
+
+void instrument_table(struct table *table, const struct iog_sim_stats *stats, uint32_t flags)
 {
 	uint64_t accesses = instrument_accesses(stats);
 	char row[TABLE_CELL_MAX];
 
-	table_cell(table, "  ranges", "%" PRIu64, stats->range_commands);
-	table_cell(table, "  domains", "%" PRIu64, stats->domain_commands);
-	table_cell(table, "  waits, beside them", "%" PRIu64, stats->wait_commands);
 	table_cell(table, "device accesses", "%" PRIu64, accesses);
 	table_cell(table, "IOTLB hits", "%.1f %%", 100 * per(stats->iotlb_hits, stats->iotlb_hits + stats->iotlb_misses));
 	table_cell(table, "IOTLB misses", "%" PRIu64, stats->iotlb_misses);
@@ -71,8 +77,8 @@ void instrument_table(struct table *table, const struct iog_sim_stats *stats, bo
 	table_cell(table, "walks from the root", "%" PRIu64, stats->walk_misses);
 	table_cell(table, "walk reads", "%" PRIu64, stats->walk_reads);
 	table_cell(table, "  per access", "%.3f", per(stats->walk_reads, accesses));
-	if (exposure)
-		exposure_table(table, &stats->exposure);
+	if (flags & INSTRUMENT_EXPOSURE)
+		exposure_table(table, &stats->exposure, flags);
 }
 
 static json_t *histogram_json(const uint64_t *log2_ns)
@@ -84,7 +90,7 @@ static json_t *histogram_json(const uint64_t *log2_ns)
 	return array;
 }
 
-static void exposure_json(json_t *object, const struct iog_sim_exposure *exposure)
+static void exposure_json(json_t *object, const struct iog_sim_exposure *exposure, uint32_t flags)
 {
 	json_t *times = json_checked(json_object());
 
@@ -94,14 +100,16 @@ static void exposure_json(json_t *object, const struct iog_sim_exposure *exposur
 	json_put_number(times, "max", exposure->late_max_ns);
 	json_put(times, "log2", histogram_json(exposure->late_log2_ns));
 	json_put(object, "exposure_ns", times);
-	json_put_number(object, "reuses_exposed", exposure->reuses);
 	json_put_number(object, "late_accesses", exposure->late_accesses);
 	json_put_number(object, "late_bytes", exposure->late_bytes);
-	json_put_number(object, "reused_bytes", exposure->reused_bytes);
 	json_put_bool(object, "exposure_complete", !exposure->incomplete);
+	if (!(flags & INSTRUMENT_REUSE))
+		return;
+	json_put_number(object, "reuses_exposed", exposure->reuses);
+	json_put_number(object, "reused_bytes", exposure->reused_bytes);
 }
 
-void instrument_json(json_t *object, const struct iog_sim_stats *stats, bool exposure)
+void instrument_json(json_t *object, const struct iog_sim_stats *stats, uint32_t flags)
 {
 	json_t *iotlb = json_checked(json_object()), *commands = json_checked(json_object()), *levels = json_checked(json_array()), *level;
 
@@ -126,6 +134,6 @@ void instrument_json(json_t *object, const struct iog_sim_stats *stats, bool exp
 	json_put_number(commands, "device_ranges", stats->device_range_commands);
 	json_put_number(commands, "device_all", stats->device_all_commands);
 	json_put(object, "commands", commands);
-	if (exposure)
-		exposure_json(object, &stats->exposure);
+	if (flags & INSTRUMENT_EXPOSURE)
+		exposure_json(object, &stats->exposure, flags);
 }

@@ -34,9 +34,12 @@ static const char help[] =
 	"      --policy NAME        how addresses are found, and when hardware is made to forget; may be\n"
 	"                           repeated, to compare. recorded; with --mode dma also tree, magazine,\n"
 	"                           pooled, identity, window. Each with +strict, +deferred or +held;\n"
-	"                           strict if left out (recorded; with --mode dma window)\n"
+	"                           strict if left out (recorded; with --mode dma window); and +counted,\n"
+	"                           +rwlock or +none, instead of what --reclaim says\n"
 	"      --threads N          with --mode dma: N lanes, each a thread, which events fall to by their\n"
 	"                           CPU (1)\n"
+	"      --attacker N         with --mode dma: after each event the device reads or writes N times where it\n"
+	"                           was once allowed to, at random; what it reaches is shown and judged\n"
 	"      --format NAME        page-table format, of those named below (vtdss)\n"
 	"      --reclaim SCHEME     empty tables: counted, rwlock, none (counted)\n"
 	"      --skip-bad           leave events out that are malformed or contradict the trace, and\n"
@@ -59,6 +62,8 @@ static const char help[] =
 struct policy {
 	const char *name; /* NULL: the recorded addresses */
 	enum iog_inval_mode mode;
+	bool own_reclaim;
+	enum iog_reclaim reclaim;
 };
 
 struct request {
@@ -86,6 +91,7 @@ enum {
 	OPTION_POLICY,
 	OPTION_SKIP_BAD,
 	OPTION_THREADS,
+	OPTION_ATTACKER,
 };
 
 static const struct option long_options[] = {
@@ -93,11 +99,32 @@ static const struct option long_options[] = {
 	{ "policy", required_argument, NULL, OPTION_POLICY },
 	{ "skip-bad", no_argument, NULL, OPTION_SKIP_BAD },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "attacker", required_argument, NULL, OPTION_ATTACKER },
 	OPTIONS_TABLES,
 	OPTIONS_COMMON,
 };
 
-/* NAME or NAME+MODE. */
+/* What follows a policy's name: a mode, a way of reclaim, or both. */
+static int parse_parts(const char *text, const char *parts, struct policy *policy)
+{
+	bool has_mode = false;
+	char part[16];
+	size_t length;
+
+	for (; *parts; parts += length) {
+		length = strcspn(++parts, "+");
+		snprintf(part, sizeof(part), "%.*s", length < sizeof(part) ? (int)length : 0, parts);
+		if (!has_mode && !mode_parse(part, &policy->mode))
+			has_mode = true;
+		else if (!policy->own_reclaim && !reclaim_parse(part, &policy->reclaim))
+			policy->own_reclaim = true;
+		else
+			return usage_error("--policy %s: after the name +strict, +deferred or +held is wanted, and +counted, +rwlock or +none", text);
+	}
+	return 0;
+}
+
+/* NAME[+MODE][+RECLAIM]. */
 static int parse_policy(const char *text, struct request *request)
 {
 	static const char *const names[] = { "recorded", "tree", "magazine", "pooled", "identity", "window" };
@@ -111,7 +138,7 @@ static int parse_policy(const char *text, struct request *request)
 			continue;
 		policy->name = i ? names[i] : NULL;
 		request->nr_policies++;
-		return text[length] ? option_inval("--policy", text + length + 1, &policy->mode) : 0;
+		return parse_parts(text, text + length, policy);
 	}
 	return usage_error("--policy %s: not in this version; there is recorded, %s, each with +strict, +deferred or +held", text, policy_names());
 }
@@ -133,6 +160,15 @@ static int parse_threads(const char *text, struct request *request)
 	return ret;
 }
 
+static int parse_attacker(const char *text, struct request *request)
+{
+	uint64_t number;
+	int ret = option_number("--attacker", text, 1, REPLAY_ATTACKS_MAX, &number);
+
+	request->config.attacks = ret ? 0 : (uint32_t)number;
+	return ret;
+}
+
 static int take_option(int option, void *ctx)
 {
 	struct request *request = ctx;
@@ -144,6 +180,8 @@ static int take_option(int option, void *ctx)
 		return parse_policy(optarg, request);
 	case OPTION_THREADS:
 		return parse_threads(optarg, request);
+	case OPTION_ATTACKER:
+		return parse_attacker(optarg, request);
 	default: /* OPTION_SKIP_BAD */
 		request->skip_bad = true;
 		return 0;
@@ -159,6 +197,8 @@ static int check_policies(const struct request *request)
 		if (policy->name && !request->dma)
 			return usage_error("--policy %s: finds addresses itself, which wants --mode dma", policy->name);
 	}
+	if (request->config.attacks && !request->dma)
+		return usage_error("--attacker %" PRIu32 ": wants --mode dma", request->config.attacks);
 	if (request->config.threads > 1 && !request->dma)
 		return usage_error("--threads %" PRIu32 ": wants --mode dma; at recorded addresses one thread replays", request->config.threads);
 	return 0;
@@ -231,6 +271,8 @@ static void replay_trace(struct account *account, const char *path)
 	for (uint32_t i = 0; i < request->nr_policies && !interrupted(); i++) {
 		config.policy = request->policies[i].name;
 		config.mode = request->policies[i].mode;
+		config.own_reclaim = request->policies[i].own_reclaim;
+		config.reclaim = config.own_reclaim ? request->policies[i].reclaim : request->config.reclaim;
 		config.threads = config.policy ? request->config.threads : 1;
 		if ((config.policy ? replay_dma : replay_run)(trace, &config, &results[done], &problem)) {
 			account_problem(account, &problem);

@@ -17,15 +17,18 @@
 #include "trace.h"
 
 #define REPLAY_THREADS_MAX 256
+#define REPLAY_ATTACKS_MAX 1000
 
 struct replay_config {
 	const char *format;
 	enum iog_reclaim reclaim;
+	bool own_reclaim; /* the policy names it */
 	const char *policy; /* by name, through the DMA API; NULL: the recorded addresses */
 	enum iog_inval_mode mode;
 	uint32_t threads; /* recorded addresses: one */
 	uint64_t memory_limit;
 	uint64_t seed;
+	uint32_t attacks; /* DMA API: accesses after each event to addresses that the device has seen, at random */
 };
 
 struct replay_result {
@@ -39,6 +42,7 @@ struct replay_result {
 	struct percentiles ns_per_unmap;
 	struct engine_stats stats;
 	uint64_t forced_flushes; /* recorded addresses, deferred: flushes that a map had to wait for, because its address was not yet free of the mapping before */
+	uint64_t held_bytes_most; /* that waited for an invalidation after their unmap, in held mode */
 	uint64_t failures;       /* as in struct stress_result */
 	uint64_t violations;
 	bool partial;
@@ -50,17 +54,21 @@ struct replay_result {
 	uint64_t runs;                  /* reserved runs, because several unmaps undo one map */
 	uint64_t iova_bytes_peak;       /* bookkeeping of the allocator, as seen now and then */
 	uint64_t leaks;                 /* kinds of things that did not come back */
+	uint64_t attacks, attacks_landed;
 };
 
 /* Replay @trace, in an address space of its own. Returns 0; or a negative iogate error with @problem set when it could not even begin. */
 int replay_run(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem);
 int replay_dma(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem);
 
-/* "recorded+strict"; valid until the next call. */
+/* "recorded+strict", "window+held+none"; valid until the next call. */
 const char *replay_policy(const struct replay_config *config);
 
 /* Say what went wrong at an event, unless enough has been said: @failures of them came before. @error: 0 for an access that landed elsewhere. */
 void replay_describe(const struct trace *trace, const struct trace_event *event, uint64_t failures, const char *what, int error);
+
+/* The longest that a page may be exposed by the clock of the trace, ns: exact with one lane; of several the slower ones tick late. */
+uint64_t replay_bound_ns(const struct replay_config *config);
 
 /* What follows from the figures: violations, and whether it is partial and why. @limit_reached: memory ran out. */
 void replay_conclude(struct replay_result *result, bool limit_reached);

@@ -19,6 +19,7 @@
 #include "crew.h"
 #include "memory.h"
 #include "message.h"
+#include "pace.h"
 #include "progress.h"
 #include "size.h"
 
@@ -56,19 +57,28 @@ static void look(struct worker *worker)
 		replay->result->iova_bytes_peak = stats.iova.object_bytes;
 }
 
-/* Deferred unmaps also end by time: that of the trace. */
+/* Ticks after which nothing of before waits any more. */
+#define TICKS_ENOUGH 3
+
+/* What waits after its unmap also ends by time: that of the trace, to which the lane's timer comes each DEFERRED_MS. */
 static void tick(struct worker *worker, uint32_t event)
 {
 	const struct replay *replay = worker->replay;
-	uint64_t ms = replay->trace->events[event].ns / 1000000;
-	int ret;
+	uint64_t ns = replay->trace->events[event].ns, ms = ns / 1000000;
+	int ret = 0;
 
-	if (replay->config->mode == IOG_INVAL_STRICT || ms < worker->ticked_ms + DEFERRED_MS)
-		return;
-	worker->ticked_ms = ms;
-	ret = iog_domain_tick(replay->bed.domain, worker->lane, ms);
+	for (uint32_t i = 0; ms >= worker->ticked_ms + DEFERRED_MS && replay->config->mode != IOG_INVAL_STRICT && !ret; i++) {
+		worker->ticked_ms += DEFERRED_MS;
+		if (i == TICKS_ENOUGH) {
+			worker->ticked_ms = ms - ms % DEFERRED_MS;
+			break;
+		}
+		pace_reach(worker->ticked_ms * 1000000);
+		ret = iog_domain_tick(replay->bed.domain, worker->lane, worker->ticked_ms);
+	}
 	if (ret)
 		dma_failed(worker->replay, event, "tick at", ret);
+	pace_reach(ns);
 }
 
 static void replay_event(struct worker *worker, uint32_t event)
@@ -79,12 +89,14 @@ static void replay_event(struct worker *worker, uint32_t event)
 	if (at->kind == TRACE_UNMAP) {
 		dma_unmap_planned(worker, event);
 		worker->unmaps++;
+		dma_attack(worker);
 		return;
 	}
 	if (worker->replay->plan.events[event].mapping != PLAN_NONE)
 		dma_map_planned(worker, worker->replay->plan.events[event].mapping);
 	worker->maps++;
 	worker->bytes_mapped += at->size;
+	dma_attack(worker);
 }
 
 static int work(void *ctx, uint32_t index)
@@ -127,7 +139,8 @@ static void check_leaks(struct replay *replay, uint64_t table_bytes)
 	leak(result, "bytes of addresses", stats->iova.live_bytes);
 	leak(result, "bytes of addresses in quarantine", stats->quarantined);
 	leak(result, "unmaps not flushed", stats->deferred);
-	leak(result, "bytes of tables beside the root", table_bytes - SIZE_4K);
+	if (result->config.reclaim != IOG_RECLAIM_NONE)
+		leak(result, "bytes of tables beside the root", table_bytes - SIZE_4K);
 }
 
 static void collect_stats(struct replay *replay)
@@ -147,6 +160,7 @@ static void collect_stats(struct replay *replay)
 	stats->wait_commands = stats->sim.wait_commands;
 	stats->walk_cache_flushes = stats->sim.walk_cache_flushes;
 	stats->flushes = replay->result->domain.flushes;
+	replay->result->held_bytes_most = replay->result->domain.held_bytes_most;
 }
 
 static void collect_samples(struct replay *replay)
@@ -164,6 +178,8 @@ static void collect_samples(struct replay *replay)
 		result->maps += worker->maps;
 		result->unmaps += worker->unmaps;
 		result->bytes_mapped += worker->bytes_mapped;
+		result->attacks += worker->attacker.accesses;
+		result->attacks_landed += worker->attacker.landed;
 	}
 	samples_percentiles(&map_ns, &result->ns_per_map);
 	samples_percentiles(&unmap_ns, &result->ns_per_unmap);
@@ -213,6 +229,8 @@ static void create_workers(struct replay *replay)
 		worker->replay = replay;
 		worker->lane = i;
 		worker->random.state = replay->config->seed + i;
+		worker->ticked_ms = replay->trace->count ? replay->trace->events[0].ns / 1000000 : 0;
+		attacker_init(&worker->attacker, replay->config->seed + i + REPLAY_THREADS_MAX);
 		samples_init(&worker->map_ns, maps[i]);
 		samples_init(&worker->unmap_ns, unmaps[i]);
 	}
@@ -228,6 +246,8 @@ static void destroy(struct replay *replay)
 	for (uint32_t i = 0; i < replay->config->threads; i++) {
 		samples_free(&replay->workers[i].map_ns);
 		samples_free(&replay->workers[i].unmap_ns);
+		free(replay->workers[i].tickets.list);
+		attacker_fini(&replay->workers[i].attacker);
 	}
 	free(replay->workers);
 	free(replay->mapped);
@@ -235,6 +255,7 @@ static void destroy(struct replay *replay)
 	pthread_rwlock_destroy(&replay->told);
 	plan_free(&replay->plan);
 	left = dma_bed_destroy(&replay->bed);
+	frames_fini(&replay->frames);
 	if (left) {
 		leak(result, "bytes of the platform's memory", left);
 		result->violations++;
@@ -243,6 +264,11 @@ static void destroy(struct replay *replay)
 
 int replay_dma(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem)
 {
+	/* 1:1 addresses may be revived; an allocator's may not be used again before their time, whatever they lead to. In deferred mode memory may. */
+	const struct iog_sim_config hardware = {
+		.flags = (strcmp(config->policy, "identity") ? 0 : IOG_SIM_REVIVAL) | IOG_SIM_EXPOSURE | (config->mode == IOG_INVAL_DEFERRED ? IOG_SIM_REUSE_COUNTED : 0),
+	};
+	struct replay replay = { .config = config, .trace = trace, .result = result };
 	struct dma_bed_config bed = {
 		.format = config->format,
 		.reclaim = config->reclaim,
@@ -250,18 +276,26 @@ int replay_dma(const struct trace *trace, const struct replay_config *config, st
 		.mode = config->mode,
 		.simulate = true,
 		.judge = true,
+		.paced = true,
+		.hardware = &hardware,
+		.hold = &frames_hold_ops,
+		.hold_ctx = &replay.frames,
 		.split = true,
 		.lanes = config->threads,
 		.memory_limit = config->memory_limit,
 	};
-	struct replay replay = { .config = config, .trace = trace, .result = result };
 	char what[160];
 	int ret;
 
 	*result = (struct replay_result){ .config = *config, .trace = trace };
+	pace_begin(0);
+	frames_init(&replay.frames);
 	ret = dma_bed_create(&bed, &replay.bed, problem);
-	if (ret)
+	if (ret) {
+		frames_fini(&replay.frames);
 		return ret;
+	}
+	replay.frames.sim = replay.bed.sim;
 	plan_make(trace, &replay.plan);
 	replay.mapped = memory_new(replay.plan.nr_mappings, sizeof(*replay.mapped));
 	pthread_rwlock_init(&replay.told, NULL);

@@ -16,7 +16,9 @@
 
 #include <iogate/dma.h>
 
+#include "attacker.h"
 #include "dma_bed.h"
+#include "frames.h"
 #include "plan.h"
 #include "random.h"
 #include "replay.h"
@@ -53,6 +55,8 @@ struct worker {
 	uint64_t unmaps;
 	uint64_t bytes_mapped;
 	uint64_t ticked_ms;
+	struct tickets tickets;
+	struct attacker attacker;
 	uint64_t nearest;         /* event that the slowest worker was at when last looked at */
 	_Alignas(64) _Atomic uint64_t at; /* event; UINT64_MAX when done. Written by the worker alone */
 };
@@ -65,6 +69,7 @@ struct replay {
 	struct mapped *mapped;
 	struct dma_bed bed;
 	struct shares shares;
+	struct frames frames;
 	pthread_rwlock_t told;
 	struct worker *workers;
 	_Atomic uint64_t failures;
@@ -77,6 +82,9 @@ void dma_failed(struct replay *replay, uint32_t event, const char *what, int err
 
 /* Whether the run is to end early. */
 bool dma_stopped(const struct replay *replay);
+
+/* The device tries addresses that it has seen. */
+void dma_attack(struct worker *worker);
 
 /* Make a mapping of the plan. */
 void dma_map_planned(struct worker *worker, uint32_t mapping);

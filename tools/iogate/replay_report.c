@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <iogate/error.h>
 
@@ -27,10 +28,46 @@ void replay_describe(const struct trace *trace, const struct trace_event *event,
 
 const char *replay_policy(const struct replay_config *config)
 {
-	static char name[32];
+	static char name[48];
 
-	snprintf(name, sizeof(name), "%s+%s", config->policy ? config->policy : "recorded", mode_name(config->mode));
+	snprintf(name, sizeof(name), "%s+%s%s%s", config->policy ? config->policy : "recorded", mode_name(config->mode), config->own_reclaim ? "+" : "",
+		 config->own_reclaim ? reclaim_name(config->reclaim) : "");
 	return name;
+}
+
+uint64_t replay_bound_ns(const struct replay_config *config)
+{
+	/* The DMA API's timer notices what waits at one tick, and flushes it at the next. */
+	uint64_t ms = config->policy ? 2 * DEFERRED_MS : DEFERRED_MS;
+
+	return config->mode == IOG_INVAL_STRICT ? 0 : ms * 1000000;
+}
+
+/* Beside what the judge calls a violation: devices reached memory when they should not have had to try. */
+static void check_exposure(struct replay_result *result)
+{
+	const struct iog_sim_exposure *exposure = &result->stats.sim.exposure;
+	const struct replay_config *config = &result->config;
+	uint64_t bound = replay_bound_ns(config);
+	bool exact = config->threads == 1 || config->mode == IOG_INVAL_STRICT;
+
+	if (exposure->incomplete) {
+		message("%s, %s: no memory to measure exposure", result->trace->name, replay_policy(config));
+		result->failures++;
+	}
+	if (exact && exposure->late_max_ns > bound) {
+		message("%s, %s: a page was exposed for %" PRIu64 " ns after its unmap, beyond the bound of %" PRIu64 " ns", result->trace->name, replay_policy(config),
+			exposure->late_max_ns, bound);
+		result->failures++;
+	}
+	if (config->mode == IOG_INVAL_STRICT && exposure->late_bytes) {
+		message("%s, %s: %" PRIu64 " bytes were reached after their unmap", result->trace->name, replay_policy(config), exposure->late_bytes);
+		result->failures++;
+	}
+	if (config->mode == IOG_INVAL_HELD && exposure->reused_bytes) {
+		message("%s, %s: %" PRIu64 " bytes were reached that belonged to somebody else", result->trace->name, replay_policy(config), exposure->reused_bytes);
+		result->failures++;
+	}
 }
 
 void replay_conclude(struct replay_result *result, bool limit_reached)
@@ -39,6 +76,7 @@ void replay_conclude(struct replay_result *result, bool limit_reached)
 	const struct trace *trace = result->trace;
 	char text[SIZE_TEXT];
 
+	check_exposure(result);
 	result->violations = judged > result->failures ? judged : result->failures;
 	result->partial = result->events < trace->count;
 	if (limit_reached)
@@ -92,11 +130,16 @@ static void put_domain(struct table *table, const struct replay_result *result)
 	table_cell(table, "not given back", "%" PRIu64, result->leaks);
 }
 
+/* Recorded addresses say nothing of who owns memory. */
+static uint32_t instrument_flags(const struct replay_config *config)
+{
+	return INSTRUMENT_EXPOSURE | (config->policy ? INSTRUMENT_REUSE : 0);
+}
+
 static void put_result(struct table *table, const struct replay_result *result)
 {
 	const struct engine_stats *stats = &result->stats;
-	const struct iog_sim_stats *sim = &stats->sim;
-	uint64_t accesses = sim->iotlb_hits + sim->iotlb_misses;
+	char text[SIZE_TEXT];
 
 	table_cell(table, "reclaim", "%s", reclaim_name(result->config.reclaim));
 	if (result->config.policy)
@@ -108,10 +151,41 @@ static void put_result(struct table *table, const struct replay_result *result)
 		put_domain(table, result);
 	else if (result->config.mode != IOG_INVAL_STRICT)
 		table_cell(table, "flushes forced by reuse", "%" PRIu64, result->forced_flushes);
-	table_cell(table, "device accesses", "%" PRIu64, accesses);
-	table_cell(table, "IOTLB hits", "%.1f %%", accesses ? 100.0 * (double)sim->iotlb_hits / (double)accesses : 0.0);
-	table_cell(table, "walk reads", "%" PRIu64, sim->walk_reads);
+	instrument_table(table, &stats->sim, instrument_flags(&result->config));
+	if (result->config.mode != IOG_INVAL_STRICT && result->config.threads == 1)
+		table_cell(table, "exposure, bound", "%.3f us", (double)replay_bound_ns(&result->config) / 1e3);
+	if (result->config.mode == IOG_INVAL_HELD)
+		table_cell(table, "held after unmap, most", "%s", size_rounded(text, result->held_bytes_most));
+	if (result->config.attacks) {
+		table_cell(table, "attacker's accesses", "%" PRIu64, result->attacks);
+		table_cell(table, "  that landed", "%" PRIu64, result->attacks_landed);
+	}
 	table_cell(table, "violations", "%" PRIu64, result->violations);
+}
+
+/* The same with nothing given back, if that was run, too: what giving tables back costs hardware. */
+static const struct replay_result *find_baseline(const struct replay_result *results, uint32_t nr_results, const struct replay_result *result)
+{
+	const struct replay_config *config = &result->config;
+
+	for (uint32_t i = 0; i < nr_results && config->reclaim != IOG_RECLAIM_NONE; i++) {
+		const struct replay_config *other = &results[i].config;
+		bool same = config->policy ? other->policy && !strcmp(config->policy, other->policy) : !other->policy;
+
+		if (same && other->mode == config->mode && other->reclaim == IOG_RECLAIM_NONE && results[i].trace == result->trace && !results[i].partial && !result->partial)
+			return &results[i];
+	}
+	return NULL;
+}
+
+static void print_reclaim_cost(const struct replay_result *result, const struct replay_result *none)
+{
+	const struct iog_sim_stats *with = &result->stats.sim, *without = &none->stats.sim;
+
+	printf("\n%s over none:\n  last-level walk-cache misses %" PRIu64 " over %" PRIu64 "; walk reads %" PRIu64 " over %" PRIu64 "; commands that drop walk caches %" PRIu64
+	       " over %" PRIu64 "; table memory at most %" PRIu64 " KiB over %" PRIu64 " KiB\n", replay_policy(&result->config), with->walk_level_misses[0],
+	       without->walk_level_misses[0], with->walk_reads, without->walk_reads, with->walk_cache_flushes, without->walk_cache_flushes,
+	       result->stats.table_bytes_peak >> 10, none->stats.table_bytes_peak >> 10);
 }
 
 void replay_print_trace(const struct trace *trace, const struct replay_result *results, uint32_t nr_results)
@@ -132,6 +206,12 @@ void replay_print_trace(const struct trace *trace, const struct replay_result *r
 	}
 	putchar('\n');
 	table_print(&table);
+	for (uint32_t i = 0; i < nr_results; i++) {
+		const struct replay_result *none = find_baseline(results, nr_results, &results[i]);
+
+		if (none)
+			print_reclaim_cost(&results[i], none);
+	}
 	for (uint32_t i = 0; i < nr_results; i++) {
 		if (results[i].partial)
 			printf("\nPartial: %s did %" PRIu64 " of %zu events.\n", replay_policy(&results[i].config), results[i].events, trace->count);
@@ -162,6 +242,8 @@ static void put_domain_json(json_t *object, const struct replay_result *result)
 	json_put_number(object, "fallback_maps", stats->fallback_maps);
 	json_put_number(object, "quarantined", stats->quarantined);
 	json_put_number(object, "leaks", result->leaks);
+	json_put_number(object, "attacks", result->attacks);
+	json_put_number(object, "attacks_landed", result->attacks_landed);
 	json_put_number(iova, "allocs", stats->iova.allocs);
 	json_put_number(iova, "slow_allocs", stats->iova.slow_allocs);
 	json_put_number(iova, "flushes", stats->iova.flushes);
@@ -173,7 +255,18 @@ static void put_domain_json(json_t *object, const struct replay_result *result)
 	json_put(object, "iova", iova);
 }
 
-static json_t *result_json(const struct replay_result *result)
+/* What giving tables back costs hardware, over the same without. */
+static void put_reclaim_cost(json_t *object, const struct replay_result *result, const struct replay_result *none)
+{
+	json_t *cost = json_checked(json_object());
+
+	json_put_real(cost, "last_level_misses", (double)result->stats.sim.walk_level_misses[0] - (double)none->stats.sim.walk_level_misses[0]);
+	json_put_real(cost, "walk_reads", (double)result->stats.sim.walk_reads - (double)none->stats.sim.walk_reads);
+	json_put_real(cost, "walk_cache_flushes", (double)result->stats.walk_cache_flushes - (double)none->stats.walk_cache_flushes);
+	json_put(object, "over_none", cost);
+}
+
+static json_t *result_json(const struct replay_result *result, const struct replay_result *none)
 {
 	const struct live_figures *live = &result->trace->live;
 	json_t *object = json_checked(json_object());
@@ -194,11 +287,15 @@ static json_t *result_json(const struct replay_result *result)
 	json_put_number(object, "regions_2m", live->regions_2m);
 	json_put(object, "ns_per_map", percentiles_json(&result->ns_per_map));
 	json_put(object, "ns_per_unmap", percentiles_json(&result->ns_per_unmap));
-	engine_report_json(object, &result->stats, true);
+	engine_report_json(object, &result->stats, true, instrument_flags(&result->config));
+	json_put_number(object, "bytes_held_peak", result->held_bytes_most);
+	json_put_number(object, "exposure_bound_ns", replay_bound_ns(&result->config));
 	if (result->config.policy)
 		put_domain_json(object, result);
 	else if (result->config.mode != IOG_INVAL_STRICT)
 		json_put_number(object, "forced_flushes", result->forced_flushes);
+	if (none)
+		put_reclaim_cost(object, result, none);
 	json_put_number(object, "violations", result->violations);
 	json_put_bool(object, "partial", result->partial);
 	return object;
@@ -228,7 +325,7 @@ int replay_print_json(const struct trace *traces, uint32_t nr_traces, const stru
 	for (uint32_t i = 0; i < nr_traces; i++)
 		json_append(files, trace_json(&traces[i]));
 	for (uint32_t i = 0; i < nr_results; i++) {
-		json_append(policies, result_json(&results[i]));
+		json_append(policies, result_json(&results[i], find_baseline(results, nr_results, &results[i])));
 		partial |= results[i].partial;
 	}
 	json_put_string(report, "mode", mode);

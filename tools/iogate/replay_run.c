@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "interrupt.h"
 #include "message.h"
+#include "pace.h"
 #include "progress.h"
 #include "random.h"
 #include "ranges.h"
@@ -34,6 +35,8 @@ struct replay {
 	struct samples unmap_ns;
 	struct ranges unflushed; /* deferred */
 	uint32_t nr_unflushed;   /* unmaps, not ranges */
+	uint64_t oldest_ns;      /* of them, by the clock of the trace */
+	uint64_t waiting_bytes;  /* of them */
 	uint64_t probes[DEFERRED_BATCH];
 	struct random random;
 	bool limit_reached;
@@ -89,6 +92,7 @@ static void check_flushed(struct replay *replay, const struct trace_event *event
 	for (uint32_t i = 0; i < replay->nr_unflushed; i++)
 		access_faults(replay, event, replay->probes[i]);
 	replay->nr_unflushed = 0;
+	replay->waiting_bytes = 0;
 	ranges_clear(&replay->unflushed);
 }
 
@@ -130,6 +134,11 @@ static void replay_map(struct replay *replay, const struct trace_event *event)
 
 static void unmap_deferred(struct replay *replay, const struct trace_event *event)
 {
+	if (!replay->nr_unflushed)
+		replay->oldest_ns = event->ns;
+	replay->waiting_bytes += event->size;
+	if (replay->config->mode == IOG_INVAL_HELD && replay->waiting_bytes > replay->result->held_bytes_most)
+		replay->result->held_bytes_most = replay->waiting_bytes;
 	ranges_fill(&replay->unflushed, event->iova, event->iova + (event->size - 1));
 	replay->probes[replay->nr_unflushed++] = event->iova;
 }
@@ -137,15 +146,16 @@ static void unmap_deferred(struct replay *replay, const struct trace_event *even
 static void replay_unmap(struct replay *replay, const struct trace_event *event)
 {
 	bool deferred = replay->config->mode != IOG_INVAL_STRICT, flushes = !deferred || replay->nr_unflushed == DEFERRED_BATCH - 1;
-	uint64_t unmapped = 0, begin;
+	uint64_t unmapped = 0, begin, ticket;
 	int ret;
 
-	iog_sim_note_unmap(replay->engine.domain, event->iova, event->size);
+	ticket = iog_sim_note_unmap(replay->engine.domain, event->iova, event->size);
 	begin = clock_ns();
 	ret = iog_pgtable_unmap(replay->engine.pgtable, event->iova, event->size, &replay->lane->gather, &unmapped);
 	if (flushes)
 		flush(replay, event);
 	samples_add(&replay->unmap_ns, clock_ns() - begin);
+	iog_sim_note_unmapped(replay->engine.sim, ticket);
 
 	if (ret || unmapped != event->size)
 		failed(replay, event, "unmap of", ret ? ret : -IOG_ENOENT);
@@ -160,6 +170,19 @@ static void replay_unmap(struct replay *replay, const struct trace_event *event)
 	replay->result->unmaps++;
 }
 
+/* What waits too long is flushed by a timer. */
+static void pass_time(struct replay *replay, const struct trace_event *event)
+{
+	uint64_t due = replay->oldest_ns + DEFERRED_MS * UINT64_C(1000000);
+
+	if (replay->nr_unflushed && event->ns >= due) {
+		pace_reach(due);
+		flush(replay, event);
+		check_flushed(replay, event);
+	}
+	pace_reach(event->ns);
+}
+
 static void replay_events(struct replay *replay)
 {
 	const struct trace *trace = replay->trace;
@@ -171,6 +194,7 @@ static void replay_events(struct replay *replay)
 				break;
 			progress_update(i, trace->count);
 		}
+		pass_time(replay, &trace->events[i]);
 		if (trace->events[i].kind == TRACE_MAP)
 			replay_map(replay, &trace->events[i]);
 		else
@@ -200,11 +224,14 @@ static void collect(struct replay *replay)
 
 int replay_run(const struct trace *trace, const struct replay_config *config, struct replay_result *result, struct problem *problem)
 {
+	const struct iog_sim_config hardware = { .flags = IOG_SIM_EXPOSURE };
 	/* Linux undoes one map by several unmaps; where it was one large leaf, that splits it. */
 	struct engine_config engine = {
 		.format = config->format,
 		.reclaim = config->reclaim,
 		.simulate = true,
+		.hardware = &hardware,
+		.paced = true,
 		.flags = IOG_PGTABLE_SPLIT,
 		.memory_limit = config->memory_limit,
 	};
@@ -213,6 +240,7 @@ int replay_run(const struct trace *trace, const struct replay_config *config, st
 	int ret;
 
 	*result = (struct replay_result){ .config = *config, .trace = trace };
+	pace_begin(0);
 	ret = engine_create(&engine, &replay.engine, problem);
 	if (ret)
 		return ret;

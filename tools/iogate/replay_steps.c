@@ -66,6 +66,18 @@ static void access_gone(struct worker *worker, uint32_t event, uint64_t iova, bo
 		dma_failed(replay, event, "a device read still lands after unmap of", ret ? ret : -IOG_EBUSY);
 }
 
+/* Under the same lock as reads of what is gone: nobody reaches what the judge has not heard of. */
+void dma_attack(struct worker *worker)
+{
+	struct replay *replay = worker->replay;
+
+	if (!replay->config->attacks)
+		return;
+	pthread_rwlock_wrlock(&replay->told);
+	attacker_strikes(&worker->attacker, replay->bed.sim, DMA_BED_DEVICE, replay->config->attacks);
+	pthread_rwlock_unlock(&replay->told);
+}
+
 /* Whether an address that was unmapped must fault. */
 static bool must_fault(const struct replay *replay)
 {
@@ -122,6 +134,8 @@ static int map_run(struct worker *worker, const struct plan_mapping *mapping, st
 		ret = iog_dma_link(&mapped->run, worker->lane, 0, worker->replay->plan.segments[mapping->first].paddr, mapping->size, DIR, 0);
 		if (ret)
 			iog_dma_release(&mapped->run, worker->lane);
+		else
+			frames_hold(&worker->replay->frames, worker->replay->plan.segments[mapping->first].paddr, mapping->size);
 	}
 	samples_add(&worker->map_ns, clock_ns() - begin);
 	return ret;
@@ -149,6 +163,8 @@ static void use(struct worker *worker, const struct plan_mapping *mapping, const
 		if (walk.sg)
 			iova = walk_next(&walk, segments[i].size);
 		shares_map(&replay->shares, iova, segments[i].paddr, segments[i].size, PROT);
+		if (replay->config->attacks)
+			attacker_sees(&worker->attacker, iova, segments[i].size);
 		access_lands(worker, mapping->event, iova, segments[i].paddr, segments[i].size);
 	}
 }
@@ -179,8 +195,9 @@ void dma_map_planned(struct worker *worker, uint32_t index)
 /* Unmap. */
 
 /* Tell the judge of a whole list, and keep the addresses that nobody else uses in @gone. Returns how many. */
-static uint32_t list_leaves(struct replay *replay, const struct plan_mapping *mapping, const struct mapped *mapped, uint64_t *gone)
+static uint32_t list_leaves(struct worker *worker, const struct plan_mapping *mapping, const struct mapped *mapped, uint64_t *gone)
 {
+	struct replay *replay = worker->replay;
 	const struct plan_segment *segments = &replay->plan.segments[mapping->first];
 	struct walk walk = { .sg = mapped->sg };
 	uint32_t count = 0;
@@ -188,7 +205,7 @@ static uint32_t list_leaves(struct replay *replay, const struct plan_mapping *ma
 
 	for (uint32_t i = 0; i < mapping->nr_segments; i++) {
 		iova = walk_next(&walk, segments[i].size);
-		if (shares_unmap(&replay->shares, iova, segments[i].size))
+		if (shares_unmap(&replay->shares, iova, segments[i].size, &worker->tickets))
 			gone[count++] = iova;
 	}
 	return count;
@@ -198,12 +215,13 @@ static void unmap_list(struct worker *worker, uint32_t event, const struct plan_
 {
 	struct replay *replay = worker->replay;
 	uint64_t *gone = memory_new(mapping->nr_segments, sizeof(*gone)), begin;
-	uint32_t count = list_leaves(replay, mapping, mapped, gone);
+	uint32_t count = list_leaves(worker, mapping, mapped, gone);
 	int ret;
 
 	begin = clock_ns();
 	ret = iog_dma_unmap_sg(replay->bed.device, worker->lane, mapped->sg, mapping->nr_segments, DIR, 0);
 	*ns += clock_ns() - begin;
+	tickets_returned(&worker->tickets, replay->bed.sim);
 	if (ret)
 		dma_failed(replay, event, "unmap of", ret);
 	for (uint32_t i = 0; i < count; i++)
@@ -215,11 +233,12 @@ static void unmap_list(struct worker *worker, uint32_t event, const struct plan_
 static void unmap_single(struct worker *worker, uint32_t event, const struct plan_mapping *mapping, struct mapped *mapped, uint64_t *ns)
 {
 	struct replay *replay = worker->replay;
-	bool last = shares_unmap(&replay->shares, mapped->iova, mapping->size);
+	bool last = shares_unmap(&replay->shares, mapped->iova, mapping->size, &worker->tickets);
 	uint64_t begin = clock_ns();
 	int ret = iog_dma_unmap(replay->bed.device, worker->lane, mapped->iova, mapping->size, DIR, 0);
 
 	*ns += clock_ns() - begin;
+	tickets_returned(&worker->tickets, replay->bed.sim);
 	if (ret)
 		dma_failed(replay, event, "unmap of", ret);
 	if (last)
@@ -233,12 +252,15 @@ static void unmap_piece(struct worker *worker, uint32_t event, const struct plan
 	uint64_t iova = mapped->run.iova + piece->offset, begin;
 	int ret;
 
-	shares_unmap(&replay->shares, iova, piece->size);
+	shares_unmap(&replay->shares, iova, piece->size, &worker->tickets);
 	begin = clock_ns();
 	ret = iog_dma_unlink(&mapped->run, worker->lane, piece->offset, piece->size);
 	*ns += clock_ns() - begin;
+	tickets_returned(&worker->tickets, replay->bed.sim);
 	if (ret)
 		dma_failed(replay, event, "unmap of", ret);
+	else
+		frames_release(&replay->frames, replay->plan.segments[replay->plan.mappings[piece->mapping].first].paddr + piece->offset, piece->size);
 	/* In every mode it is forgotten now, and still reserved. */
 	access_gone(worker, event, iova, true);
 	/* Acquire and release: who releases the run comes after all who unlinked from it. */

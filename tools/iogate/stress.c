@@ -33,6 +33,7 @@ static const char help[] =
 	"      --format NAME        page-table format, of those named below (vtdss)\n"
 	"      --reclaim SCHEME     empty tables: counted, rwlock, none (counted);\n"
 	"                           rwlock is held against none in the same call\n"
+	"      --baseline           run it with none, too, and show what the scheme costs over that\n"
 	"      --inval MODE         strict: invalidate at each unmap; deferred: each 256;\n"
 	"                           held: the same, memory is let go by the invalidation (strict)\n"
 	"      --threads N          divide the space among N threads (1)\n"
@@ -54,12 +55,14 @@ struct request {
 	struct stress_config config;
 	struct common_options common;
 	uint64_t second_size;
+	bool baseline; /* run the same with reclaim none, too */
 };
 
 enum {
 	OPTION_INVAL = OPTION_OWN,
 	OPTION_THREADS,
 	OPTION_DEVICE,
+	OPTION_BASELINE,
 };
 
 static const struct option long_options[] = {
@@ -69,6 +72,7 @@ static const struct option long_options[] = {
 	{ "inval", required_argument, NULL, OPTION_INVAL },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "device", required_argument, NULL, OPTION_DEVICE },
+	{ "baseline", no_argument, NULL, OPTION_BASELINE },
 	{ "verbose", no_argument, NULL, 'v' },
 	OPTIONS_TABLES,
 	OPTIONS_COMMON,
@@ -104,6 +108,9 @@ static int take_option(int option, void *ctx)
 		return ret;
 	case OPTION_DEVICE:
 		return parse_device(optarg, &config->simulate);
+	case OPTION_BASELINE:
+		request->baseline = true;
+		return 0;
 	default: /* 'v' */
 		config->verbose = true;
 		return 0;
@@ -160,6 +167,8 @@ static int parse(int argc, char **argv, struct request *request)
 	request->config.seed = common->seed;
 	if (optind < argc)
 		return usage_error("%s: takes options only", argv[optind]);
+	if (request->baseline && request->config.reclaim == IOG_RECLAIM_NONE)
+		return usage_error("--baseline: --reclaim none is the baseline");
 	ret = check_space(&request->config);
 	if (!ret)
 		ret = check_size(&request->config, "-d", request->config.size);
@@ -194,7 +203,7 @@ static bool run_baseline(const struct request *request, const struct stress_resu
 	struct stress_config config = result->config;
 	struct problem problem;
 
-	if (config.reclaim != IOG_RECLAIM_RWLOCK || result->partial)
+	if ((config.reclaim != IOG_RECLAIM_RWLOCK && !request->baseline) || result->partial)
 		return false;
 	config.reclaim = IOG_RECLAIM_NONE;
 	config.verbose = false;

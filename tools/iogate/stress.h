@@ -35,6 +35,7 @@ struct stress_result {
 	uint64_t pairs_wanted;
 	double seconds;
 	struct engine_stats stats;
+	uint64_t held_bytes_most; /* that waited for an invalidation, in held mode: of all threads at once */
 	uint64_t failures;   /* calls that failed and accesses that went wrong, as the run itself saw them */
 	uint64_t violations; /* as the judge saw them, or those failures if there are more: both look at the same accesses */
 	bool partial;

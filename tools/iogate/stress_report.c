@@ -48,20 +48,36 @@ static void put_mode(struct table *table, const struct stress_result *result)
 static void put_figures(struct table *table, const struct stress_result *result)
 {
 	const struct engine_stats *stats = &result->stats;
+	char text[SIZE_TEXT];
 
 	table_cell(table, "map + unmap pairs", "%" PRIu64, result->pairs);
 	table_cell(table, "ns per pair", "%.1f", stress_ns_per_pair(result));
 	engine_report_table(table, stats);
-	if (result->config.simulate) {
-		table_cell(table, "IOTLB misses", "%" PRIu64, stats->sim.iotlb_misses);
-		table_cell(table, "walks from the root", "%" PRIu64, stats->sim.walk_misses);
-	}
+	if (result->config.simulate)
+		instrument_table(table, &stats->sim, INSTRUMENT_EXPOSURE);
+	if (result->config.mode == IOG_INVAL_HELD)
+		table_cell(table, "held after unmap, most", "%s", size_rounded(text, result->held_bytes_most));
 	table_cell(table, "violations", "%" PRIu64, result->violations);
 }
 
 static double over(const struct stress_result *result, const struct stress_result *baseline)
 {
 	return 100 * (stress_ns_per_pair(result) / stress_ns_per_pair(baseline) - 1);
+}
+
+static double per_pair(uint64_t count, const struct stress_result *result)
+{
+	return result->pairs ? (double)count / (double)result->pairs : 0;
+}
+
+/* What giving tables back costs hardware. */
+static void print_cost(const struct stress_result *result, const struct stress_result *baseline)
+{
+	const struct iog_sim_stats *with = &result->stats.sim, *without = &baseline->stats.sim;
+
+	printf("Per pair: last-level walk-cache misses %.4f over %.4f; walk reads %.4f over %.4f; commands that drop walk caches %.4f over %.4f.\n",
+	       per_pair(with->walk_level_misses[0], result), per_pair(without->walk_level_misses[0], baseline), per_pair(with->walk_reads, result),
+	       per_pair(without->walk_reads, baseline), per_pair(with->walk_cache_flushes, result), per_pair(without->walk_cache_flushes, baseline));
 }
 
 void stress_print_table(const struct stress_result *results, uint32_t nr_results, const struct stress_result *baseline)
@@ -83,6 +99,8 @@ void stress_print_table(const struct stress_result *results, uint32_t nr_results
 		       stress_ns_per_pair(baseline), size_rounded(size, baseline->stats.table_bytes));
 		printf("Cost of --reclaim %s over none: %+.1f %% (none takes new memory for every table).\n",
 		       reclaim_name(results[0].config.reclaim), over(&results[0], baseline));
+		if (results[0].config.simulate)
+			print_cost(&results[0], baseline);
 	}
 	for (uint32_t i = 0; i < nr_results; i++) {
 		if (results[i].partial)
@@ -102,12 +120,13 @@ static json_t *result_json(const struct stress_result *result)
 	json_put_real(run, "seconds", result->seconds);
 	json_put_real(run, "ns_per_pair", stress_ns_per_pair(result));
 	json_put_number(run, "memory_limit", stats->memory_limit);
-	engine_report_json(run, stats, config->simulate);
+	engine_report_json(run, stats, config->simulate, config->simulate ? INSTRUMENT_EXPOSURE : 0);
 	if (config->simulate) {
 		json_put_number(run, "walk_cache_misses", stats->sim.walk_misses);
 		json_put_number(run, "dma_landed", stats->sim.writes + stats->sim.reads - stats->sim.faults);
 		json_put_number(run, "dma_faulted", stats->sim.faults);
 	}
+	json_put_number(run, "bytes_held_peak", result->held_bytes_most);
 	json_put_number(run, "violations", result->violations);
 	json_put_string(run, "format", config->format);
 	json_put_string(run, "reclaim", reclaim_name(config->reclaim));

@@ -59,6 +59,7 @@ struct worker {
 	uint64_t value; /* last written by the device */
 
 	_Atomic uint64_t done; /* pairs; written by the worker alone */
+	uint64_t most_waiting; /* pairs */
 	uint64_t failures;
 	int limit_reached; /* the error that stopped this worker, 0 if none */
 };
@@ -163,6 +164,8 @@ static uint64_t step_bare(struct worker *worker, uint64_t pair, uint64_t end)
 	}
 	if (deferred)
 		flush(worker, iova);
+	if (done > worker->most_waiting)
+		worker->most_waiting = done;
 	return done;
 }
 
@@ -170,10 +173,11 @@ static uint64_t step_simulated(struct worker *worker, uint64_t pair, uint64_t en
 {
 	const struct stress_config *config = worker->stress->config;
 	struct iog_sim_domain *domain = worker->stress->engine.domain;
+	struct iog_sim *sim = worker->stress->engine.sim;
 	struct iog_pgtable *pgtable = worker->stress->engine.pgtable;
 	struct iog_gather *gather = &worker->lane->gather;
 	const uint64_t size = config->size, stride = stress_stride(size), begin = pair * stride;
-	uint64_t iova = begin, unmapped;
+	uint64_t iova = begin, unmapped, ticket = 0;
 	uint64_t done = 0;
 	int ret;
 
@@ -186,16 +190,20 @@ static uint64_t step_simulated(struct worker *worker, uint64_t pair, uint64_t en
 		} else {
 			iog_sim_note_map(domain, iova, worker->base, size, PROT);
 			access_lands(worker, iova);
-			iog_sim_note_unmap(domain, iova, size);
+			ticket = iog_sim_note_unmap(domain, iova, size);
 		}
 		ret = unmap_one(pgtable, gather, iova, size, &unmapped);
 		if (ret || unmapped != size)
 			failed(worker, "unmap", iova, ret ? ret : -IOG_ENOENT);
-		if (!config->mode != IOG_INVAL_STRICT) {
+		/* What strict invalidation waits for is a part of unmapping. */
+		if (config->mode == IOG_INVAL_STRICT)
 			flush(worker, iova);
+		iog_sim_note_unmapped(sim, ticket);
+		if (config->mode == IOG_INVAL_STRICT)
 			access_faults(worker, iova);
-		}
 	}
+	if (done > worker->most_waiting)
+		worker->most_waiting = done;
 	if (config->mode != IOG_INVAL_STRICT) {
 		flush(worker, iova);
 		for (uint64_t after = begin; after < iova; after += stride)
@@ -375,6 +383,8 @@ static void collect(struct stress *stress, struct worker *workers, struct stress
 
 	for (uint32_t i = 0; i < stress->config->threads; i++) {
 		result->failures += workers[i].failures;
+		if (stress->config->mode == IOG_INVAL_HELD)
+			result->held_bytes_most += workers[i].most_waiting * stress->config->size;
 		limit_reached |= workers[i].limit_reached != 0;
 	}
 	result->pairs = pairs_done(workers, stress->config->threads);
@@ -394,11 +404,13 @@ static void collect(struct stress *stress, struct worker *workers, struct stress
 
 int stress_run(const struct stress_config *config, struct stress_result *result, struct problem *problem)
 {
+	const struct iog_sim_config hardware = { .flags = IOG_SIM_EXPOSURE };
 	struct engine_config engine = {
 		.format = config->format,
 		.reclaim = config->reclaim,
 		.lanes = config->threads,
 		.simulate = config->simulate,
+		.hardware = &hardware,
 		.memory_limit = config->memory_limit,
 	};
 	struct stress stress = { .config = config };

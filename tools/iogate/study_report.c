@@ -132,7 +132,7 @@ static json_t *result_json(const struct study_result *result)
 	if (study_is_dynamic(what))
 		json_put_string(object, "mode", mode_name(what->mode));
 	json_put_number(object, "pages", result->pages);
-	instrument_json(object, &result->stats, true);
+	instrument_json(object, &result->stats, INSTRUMENT_EXPOSURE | INSTRUMENT_REUSE);
 	json_put_number(object, "bytes_held_peak", result->held_bytes_most);
 	json_put_real(object, "ns_per_page", result->ns_per_page);
 	json_put_number(object, "violations", result->violations);
@@ -146,7 +146,7 @@ static json_t *ideas_json(const struct study_ideas_result *result)
 	for (uint32_t i = 0; i < 4; i++)
 		json_put_bool(object, study_idea_names[i], result->ideas & 1u << i);
 	json_put_number(object, "pages", result->pages);
-	instrument_json(object, &result->stats, true);
+	instrument_json(object, &result->stats, INSTRUMENT_EXPOSURE);
 	json_put(object, "last_level_misses_per_page", json_checked(json_real(study_ideas_misses(result))));
 	json_put_real(object, "unmap_ns_per_page", study_per_page(result->unmap_ns, result->pages));
 	json_put_number(object, "violations", result->violations);

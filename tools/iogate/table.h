@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define TABLE_ROWS_MAX 40
+#define TABLE_ROWS_MAX 56
 #define TABLE_COLUMNS_MAX 16
 #define TABLE_CELL_MAX 48
 
