@@ -304,7 +304,7 @@ json "all(x['violations'] == 0 and x['runs'] == 2 and x['leaks'] == 0 and x['tab
 # bench
 expect 0 '^pt_map_1 ' bench --list
 expect 2 'no such case' bench pt_map_7
-expect 2 'no such case' bench dma_pair_held
+expect 2 'no such case' bench dma_pair_nothing
 expect 2 'from 1 to' bench --runs 0
 expect 2 'from 100000 to' bench --ops 10 decay_tree
 expect 0 'pt_map_256 ' bench --runs 1 pt_map_256
