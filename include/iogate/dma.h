@@ -44,7 +44,7 @@ enum iog_dma_attrs {
 struct iog_sg {
 	iog_paddr_t paddr; /* any alignment */
 	uint64_t size;     /* bytes, not 0 */
-	/* Results of iog_dma_map_sg(), for the first @mapped_n members: what to tell the device. */
+	/* Results of iog_dma_map_sg(), for the first @mapped_n members: what to tell the device. Unmapping goes by those of the first two. */
 	iog_iova_t iova;
 	uint64_t iova_size;
 };

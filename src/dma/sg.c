@@ -5,8 +5,8 @@
  * Mapping looks at the list twice: once to lay it out (sg.h), so that a malformed one changes nothing, and once to store entries and tell the pairs. Pairs are
  * written to the list's first members while later ones are still to be read: they are other members of the struct.
  *
- * A list of whole pages that are contiguous in memory is one buffer in parts, as lists of large buffers often are. It is looked at once and mapped as a buffer. Which lists are of that kind
- * follows from list, device and domain, so that unmapping finds the same.
+ * A list of whole pages that are contiguous in memory is one buffer in parts, as lists of large buffers often are. It is looked at once and mapped as a buffer. Whatever a list was, if
+ * one pair came of it then that is its run, and unmapping does not look at the list again.
  */
 #include "bounce.h"
 #include "held.h"
@@ -154,32 +154,31 @@ static uint64_t tell_pairs(struct pairs *pairs, struct sg_layout layout, iog_iov
 	return bytes;
 }
 
-/* The domain if the list is one buffer in parts, for a device that has no bounds; and all its bytes. */
-static inline struct iog_domain *one_buffer(const struct iog_device *device, iog_lane_t lane, const struct iog_sg *sg, uint32_t n, enum iog_dma_dir dir, uint32_t attrs,
-					    uint64_t *size)
+/* The domain if nothing has to be looked at but the list, and addresses are those of its policy: of 1:1 addresses a list has none, whatever it looks like. */
+static inline struct iog_domain *plain_domain(const struct iog_device *device, iog_lane_t lane, uint32_t n, enum iog_dma_dir dir, uint32_t attrs)
 {
 	/* Acquire: see dma_domain(). */
 	struct iog_domain *domain = atomic_load_explicit(&device->plain, memory_order_acquire);
-	uint64_t low, high, apart = 0;
-	iog_paddr_t next;
 
-	/* Of 1:1 addresses a list has none, whatever it looks like. */
-	if (!domain || attrs & DMA_ATTRS_SPECIAL || !dma_dir_known(dir) || lane >= domain->lanes_count || !n || device->segment_max || device->segment_boundary ||
-	    domain->fallback)
-		return NULL;
-	/* Most that are not are found out here. */
-	if (n > 1 && sg[0].paddr + sg[0].size != sg[1].paddr)
-		return NULL;
-	next = low = high = sg[0].paddr;
-	for (uint32_t i = 0; i < n; i++) {
-		apart |= next ^ sg[i].paddr;
-		next = sg[i].paddr + sg[i].size;
-		/* Whole pages; some, and no end beyond 2^63, so that sums do not wrap. */
-		low |= sg[i].size;
-		high |= next | (sg[i].size - 1);
+	return domain && n && !(attrs & DMA_ATTRS_SPECIAL) && dma_dir_known(dir) && lane < domain->lanes_count && !domain->fallback ? domain : NULL;
+}
+
+/* The bytes of a list that is one buffer in whole pages, or 0. */
+static inline uint64_t one_buffer(const struct iog_sg *sg, uint32_t n, uint64_t granule)
+{
+	iog_paddr_t next = sg[0].paddr;
+	uint64_t sizes = 0;
+
+	for (const struct iog_sg *part = sg, *end = sg + n; part != end; part++) {
+		if (part->paddr != next || !part->size)
+			return 0;
+		sizes |= part->size;
+		next += part->size;
 	}
-	*size = next - sg[0].paddr;
-	return apart || low & (domain->granule - 1) || high >> 63 ? NULL : domain;
+	/* Less than 2^32 parts of less than 2^31 each: their sum does not wrap. */
+	if ((sizes | sg[0].paddr) & (granule - 1) || (n > 1 && sizes >> 31) || next - 1 < sg[0].paddr || next - sg[0].paddr > DMA_SIZE_MAX)
+		return 0;
+	return next - sg[0].paddr;
 }
 
 static int map_buffer(struct domain_lane *lane, const struct iog_device *device, struct iog_sg *sg, uint64_t size, uint32_t prot)
@@ -202,17 +201,27 @@ static int map_buffer(struct domain_lane *lane, const struct iog_device *device,
 	return 0;
 }
 
-/* Undone if it was mapped so. */
-static int unmap_buffer(struct domain_lane *lane, struct iog_sg *sg, uint64_t size)
+/* A list of which the device was told one pair: that says where its pages are. As far as one look tells it is the list that was mapped. */
+static inline bool is_one_pair(const struct iog_sg *sg, uint32_t n, uint64_t mask)
+{
+	uint64_t size = sg[0].iova_size;
+
+	return (n == 1 || !sg[1].iova_size) && size - 1 < DMA_SIZE_MAX && sg[0].iova + (size - 1) >= sg[0].iova && sg[0].size - 1 < size &&
+	       !((sg[0].iova ^ sg[0].paddr) & mask);
+}
+
+static int unmap_pair(struct domain_lane *lane, struct iog_sg *sg)
 {
 	const struct iog_domain *domain = lane->domain;
+	uint64_t size = sg[0].iova_size, pages = dma_pages(sg[0].iova, size, domain->granule);
+	iog_iova_t run = sg[0].iova & ~(domain->granule - 1);
 	int error;
 
 	if (domain->hold)
-		error = iog_held_unmap(lane, sg[0].iova, size, false, NULL, NULL);
+		error = iog_held_unmap(lane, run, pages, false, NULL, NULL);
 	else
-		error = domain->policy->unmap(lane, sg[0].iova, size);
-	if (dma_refused(error))
+		error = domain->policy->unmap(lane, run, pages);
+	if (error && dma_refused(error))
 		return error == -IOG_ERANGE ? -IOG_EINVAL : error;
 	dma_count_unmap(lane, size);
 	sg[0].iova_size = 0;
@@ -229,11 +238,14 @@ int iog_dma_map_sg(struct iog_device *device, iog_lane_t lane_number, struct iog
 	uint64_t size;
 	int error, way;
 
-	domain = one_buffer(device, lane_number, sg, n, dir, attrs, &size);
-	if (domain) {
+	domain = plain_domain(device, lane_number, n, dir, attrs);
+	size = domain && !device->segment_max && !device->segment_boundary ? one_buffer(sg, n, domain->granule) : 0;
+	if (size) {
 		error = map_buffer(&domain->lanes[lane_number], device, sg, size, dma_prot(dir, attrs));
 		if (error)
 			return error;
+		if (n > 1)
+			sg[1].iova_size = 0;
 		if (iova)
 			*iova = sg[0].iova;
 		*mapped_n = 1;
@@ -283,12 +295,12 @@ int iog_dma_unmap_sg(struct iog_device *device, iog_lane_t lane_number, struct i
 	bool discard = !(attrs & IOG_DMA_SKIP_SYNC) && dir & IOG_DMA_FROM_DEVICE;
 	struct iog_domain *domain;
 	struct domain_lane *lane;
-	uint64_t bytes = 0, size;
+	uint64_t bytes = 0;
 	int error = 0, way;
 
-	domain = one_buffer(device, lane_number, sg, n, dir, attrs, &size);
-	if (domain && sg[0].iova_size == size && !(sg[0].iova & (domain->granule - 1)))
-		return unmap_buffer(&domain->lanes[lane_number], sg, size);
+	domain = plain_domain(device, lane_number, n, dir, attrs);
+	if (domain && is_one_pair(sg, n, domain->granule - 1))
+		return unmap_pair(&domain->lanes[lane_number], sg);
 	if (!n || !dma_dir_known(dir))
 		return -IOG_EINVAL;
 	way = iog_dma_route(device, lane_number, attrs, &domain);
