@@ -32,6 +32,7 @@ static void wait_begin(struct domain_lane *lane)
 	lane->nr_waiting = ring_nr(lane);
 	lane->needed = flush_needed(&lane->domain->clock);
 	lane->sequence++;
+	lane->held_look = 0;
 }
 
 /* A flush has completed that began after all of this. Gate entered, or closed. */
@@ -40,6 +41,7 @@ static void wait_end(struct domain_lane *lane)
 	lane->nr_waiting = ring_nr(lane);
 	lane->needed = 0;
 	lane->sequence++;
+	lane->held_look = 0;
 	lane->oldest_ms = 0;
 }
 
@@ -94,17 +96,13 @@ int iog_domain_defer(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 }
 
 /*
- * Free an entry of which the flush has covered what was cleared. An unmapping that broke off is finished first, which takes a flush of its own; if it breaks off again the entry
+ * Free an address of which the flush has covered what was cleared. An unmapping that broke off is finished first, which takes a flush of its own; if it breaks off again the entry
  * stays. @from: whose ring it stood in.
  */
 static int entry_free(struct domain_lane *lane, struct domain_lane *from, const struct deferred_entry *entry)
 {
 	struct iog_domain *domain = lane->domain;
 
-	if (entry->marks & (DEFERRED_MEMORY | DEFERRED_CALL)) {
-		held_release(from, entry);
-		return 0;
-	}
 	if (entry->marks & DEFERRED_MAPPED) {
 		int error = iog_held_unmap_rest(lane, entry->iova, entry->size);
 
@@ -127,9 +125,17 @@ uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, ui
 	if (!ring_is_covered(from))
 		return 0;
 	while (n < most && from->nr_waiting) {
-		const struct deferred_entry entry = ring_get(from);
+		struct deferred_entry entry;
 		int entry_error;
 
+		if (ring_at(from, 0)->marks & DEFERRED_HELD) {
+			uint32_t held = iog_held_drain(from, most - n < from->nr_waiting ? most - n : from->nr_waiting);
+
+			from->nr_waiting -= held;
+			n += held;
+			continue;
+		}
+		entry = ring_get(from);
 		from->nr_waiting--;
 		n++;
 		if (entry.marks & DEFERRED_MAPPED && atomic_load_explicit(&from->settling, memory_order_relaxed)) {

@@ -92,6 +92,7 @@ static int configure_paging(struct iog_domain *domain, const struct iog_domain_c
 	if (domain->is_static)
 		return config->nr_memory ? 0 : -IOG_EINVAL;
 	domain->policy = config->policy ? config->policy : &iog_policy_window;
+	domain->holds_pages = domain->hold && domain->policy->unmap_held;
 	if (domain->policy->iova)
 		return 0;
 	domain->fallback = config->fallback ? config->fallback : &iog_policy_window;
@@ -333,10 +334,7 @@ void iog_domain_stats(struct iog_domain *domain, struct iog_domain_stats *stats)
 		stats->identity_maps += atomic_load_explicit(&lane->identity_maps, memory_order_relaxed);
 		stats->fallback_maps += atomic_load_explicit(&lane->fallback_maps, memory_order_relaxed);
 		stats->deferred += atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed) + lazy_waiting(lane, domain->deferred_entries);
-		stats->held_bytes += atomic_load_explicit(&lane->held_bytes, memory_order_relaxed);
-		stats->held_bytes_most += atomic_load_explicit(&lane->held_bytes_most, memory_order_relaxed);
-		stats->held_entries += atomic_load_explicit(&lane->held_entries, memory_order_relaxed);
-		stats->held_entries_most += atomic_load_explicit(&lane->held_entries_most, memory_order_relaxed);
+		iog_held_stats(lane, stats);
 		bytes_mapped += atomic_load_explicit(&lane->bytes_mapped, memory_order_relaxed);
 	}
 	stats->bytes_mapped = (uint64_t)bytes_mapped;

@@ -38,6 +38,7 @@ enum deferred_marks {
 	DEFERRED_MAPPED = 1 << 1,      /* a part may still be mapped: cleared, and flushed once more, before it is freed */
 	DEFERRED_MEMORY = 1 << 2,      /* not an address but @paddr: held */
 	DEFERRED_CALL = 1 << 3,        /* nor that, but @release */
+	DEFERRED_HELD = DEFERRED_MEMORY | DEFERRED_CALL,
 };
 
 /*
@@ -79,8 +80,10 @@ struct domain_lane {
 	uint64_t held_credit;      /* bytes that may be held here: its part of the domain's @held_credit */
 	_Atomic bool settling;     /* an unmapping of the lane looks what has become of its memory: entries marked DEFERRED_MAPPED stay until it knows */
 	bool unheard;              /* an address of the lane waits for a flush since this was last cleared: see iog_held_undo() */
-	_Atomic uint64_t held_bytes, held_bytes_most;
-	_Atomic uint64_t held_entries, held_entries_most;
+	_Atomic uint64_t held_bytes, held_bytes_most; /* the most as of the last release */
+	_Atomic uint32_t held_entries_most;
+	_Atomic uint32_t nr_addresses; /* entries that are addresses: all others are held */
+	uint32_t held_look;            /* entries at which one more, held, looks at the ring first; 0 whenever others may wait than then */
 
 	/*
 	 * Runs that this lane has freed lazily (IOG_IOVA_LAZY), ever, modulo 2^32: counted by the policy, the lane's own, also outside the gate. They are bounded as deferred entries
@@ -130,6 +133,7 @@ struct iog_domain {
 	const struct iog_policy *fallback; /* identity policy only */
 	struct iog_pgtable *pgtable;       /* NULL unless paging */
 	struct iog_iova *iova;             /* NULL unless paging and not static 1:1 */
+	bool holds_pages;                  /* there are hold ops, and the policy has unmap_held() */
 	bool is_static;                    /* 1:1, mapped once */
 	bool flush_on_map;                 /* IOG_PGTABLE_FLUSH_ON_MAP */
 	_Atomic uint32_t mode;             /* enum iog_inval_mode */
@@ -322,6 +326,12 @@ static inline void device_point(struct iog_device *device, struct iog_domain *do
 
 	atomic_store_explicit(&device->domain, domain, memory_order_release);
 	atomic_store_explicit(&device->plain, plain ? domain : NULL, memory_order_release);
+}
+
+/* Whether the policy holds single pages by itself now. */
+static inline bool domain_holds_pages(const struct iog_domain *domain)
+{
+	return domain->holds_pages && atomic_load_explicit(&domain->mode, memory_order_relaxed) == IOG_INVAL_HELD;
 }
 
 static inline uintptr_t domain_lane_enter(struct domain_lane *lane)

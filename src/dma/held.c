@@ -18,33 +18,76 @@
 
 /* ---- the ring ---- */
 
-/* A counter of the lane, and the most it has been. */
-static inline void count_up(_Atomic uint64_t *counter, _Atomic uint64_t *most, uint64_t by)
-{
-	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed) + by;
-
-	atomic_store_explicit(counter, now, memory_order_relaxed);
-	if (now > atomic_load_explicit(most, memory_order_relaxed))
-		atomic_store_explicit(most, now, memory_order_relaxed);
-}
-
 /* Inside the gate, as the rest here. */
-static inline void put_memory(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
-{
-	ring_put(lane, &(struct deferred_entry){ .paddr = paddr, .size = size, .marks = DEFERRED_MEMORY });
-	count_up(&lane->held_entries, &lane->held_entries_most, 1);
-	count_up(&lane->held_bytes, &lane->held_bytes_most, size);
-}
-
 static void put_call(struct domain_lane *lane, void (*release)(void *ctx), void *ctx)
 {
 	ring_put(lane, &(struct deferred_entry){ .release = release, .ctx = ctx, .marks = DEFERRED_CALL });
-	count_up(&lane->held_entries, &lane->held_entries_most, 1);
 }
 
-static inline bool has_credit(const struct domain_lane *lane, uint64_t size)
+/* Waits no longer; size 0: nothing. */
+static void give_piece(struct domain_lane *lane, const struct held_piece *piece)
 {
-	return atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size <= lane->held_credit;
+	uint64_t bytes;
+
+	if (!piece->size)
+		return;
+	bytes = atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) - piece->size;
+	atomic_store_explicit(&lane->held_bytes, bytes, memory_order_relaxed);
+	if (!bytes)
+		held_credit_return(lane);
+	held_give(lane->domain, piece->paddr, piece->size);
+}
+
+/* Neighbours are one piece. */
+static uint32_t drain_memory(struct domain_lane *lane, uint32_t most)
+{
+	const struct iog_domain *domain = lane->domain;
+	const struct deferred_entry *entry = &lane->deferred[lane->head], *end = &lane->deferred[domain->ring_size];
+	struct held_piece piece = { .size = 0 };
+	uint32_t n;
+
+	for (n = 0; n < most && entry->marks == DEFERRED_MEMORY; n++) {
+		if (entry->paddr != piece.paddr + piece.size) {
+			give_piece(lane, &piece);
+			piece = (struct held_piece){ .paddr = entry->paddr };
+		}
+		piece.size += entry->size;
+		if (++entry == end)
+			entry = lane->deferred;
+	}
+	lane->head = (uint32_t)(entry - lane->deferred);
+	ring_set_nr(lane, ring_nr(lane) - n);
+	give_piece(lane, &piece);
+	return n;
+}
+
+uint32_t iog_held_drain(struct domain_lane *lane, uint32_t most)
+{
+	uint32_t n = 0, some;
+
+	held_note_most(lane);
+	do {
+		some = drain_memory(lane, most - n);
+		if (n + some < most && lane->deferred[lane->head].marks & DEFERRED_CALL) {
+			const struct deferred_entry entry = ring_get(lane);
+
+			entry.release(entry.ctx);
+			some++;
+		}
+		n += some;
+	} while (some && n < most);
+	return n;
+}
+
+void iog_held_stats(const struct domain_lane *lane, struct iog_domain_stats *stats)
+{
+	uint64_t bytes = atomic_load_explicit(&lane->held_bytes, memory_order_relaxed), most = atomic_load_explicit(&lane->held_bytes_most, memory_order_relaxed);
+	uint32_t nr = held_nr(lane), nr_most = atomic_load_explicit(&lane->held_entries_most, memory_order_relaxed);
+
+	stats->held_bytes += bytes;
+	stats->held_bytes_most += bytes > most ? bytes : most;
+	stats->held_entries += nr;
+	stats->held_entries_most += nr > nr_most ? nr : nr_most;
 }
 
 static bool credit_add(struct domain_lane *lane, uint64_t bytes)
@@ -64,7 +107,7 @@ static bool credit_take(struct domain_lane *lane, uint64_t size)
 {
 	uint64_t need = atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size - lane->held_credit;
 
-	return has_credit(lane, size) || credit_add(lane, need > CREDIT_STEP ? need : CREDIT_STEP) || credit_add(lane, need);
+	return held_has_credit(lane, size) || credit_add(lane, need > CREDIT_STEP ? need : CREDIT_STEP) || credit_add(lane, need);
 }
 
 /* May so many bytes wait here? If not at once then after a flush, and what it lets go. */
@@ -72,7 +115,7 @@ static bool credit_get(struct domain_lane *lane, uint64_t size)
 {
 	int error = 0;
 
-	if (iog_likely(has_credit(lane, size)) || credit_take(lane, size))
+	if (iog_likely(held_has_credit(lane, size)) || credit_take(lane, size))
 		return true;
 	if (!atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) || iog_domain_flush_lane(lane))
 		return false;
@@ -166,11 +209,11 @@ static bool broke_off(const struct domain_lane *lane, iog_iova_t run)
 /* Over the bound, if it must be. */
 static void put_memory_anyway(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
 {
-	if (!has_credit(lane, size)) {
+	if (!held_has_credit(lane, size)) {
 		lane->held_credit += size;
 		atomic_fetch_add_explicit(&lane->domain->held_credit, size, memory_order_relaxed);
 	}
-	put_memory(lane, paddr, size);
+	held_put(lane, paddr, size);
 }
 
 void iog_held_undo(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
@@ -258,7 +301,7 @@ static int settle(struct domain_lane *lane, const struct collection *found, uint
 		pieces_later(lane, found);
 	else if (pieces_wait)
 		for (uint32_t n = 0; n < found->nr; n++)
-			put_memory(lane, found->pieces[n].paddr, found->pieces[n].size);
+			held_put(lane, found->pieces[n].paddr, found->pieces[n].size);
 	if (release && call_waits)
 		put_call(lane, release, ctx);
 	set_settling(lane, false);
@@ -370,28 +413,43 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 	return error;
 }
 
-/* One page of a window, held: the rest in one line. */
+/* Entries that come between two looks at those that wait: what each of their calls would have given back goes in one. */
+#define LOOK_EVERY (DRAIN_STEP / DRAIN_FEW)
+
+static __attribute__((noinline)) int look(struct domain_lane *lane)
+{
+	uint32_t most = lane->domain->deferred_entries, nr;
+	int error = 0;
+
+	(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
+	error = iog_domain_make_room(lane);
+	nr = ring_nr(lane);
+	if (lane->nr_waiting)
+		lane->held_look = nr + LOOK_EVERY;
+	else
+		lane->held_look = nr < most / 2 ? most / 2 : most;
+	if (lane->held_look > most)
+		lane->held_look = most;
+	return error;
+}
+
+/* Not ready, then: is it after a look, and with more credit? */
+static bool get_ready(struct domain_lane *lane, uint64_t size)
+{
+	uintptr_t flags = domain_lane_enter(lane);
+	bool ready = (ring_nr(lane) < lane->held_look || !look(lane)) && credit_get(lane, size);
+
+	domain_lane_exit(lane, flags);
+	return ready;
+}
+
 int iog_held_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx)
 {
 	const struct iog_domain *domain = lane->domain;
-	iog_paddr_t paddr;
-	uintptr_t flags;
-	int error;
 
-	if (iog_unlikely(size != domain->granule || release || !domain->policy->unmap_page ||
-			 atomic_load_explicit(&domain->mode, memory_order_relaxed) != IOG_INVAL_HELD))
-		return unmap_run(lane, iova, size, holes, release, ctx);
-	flags = domain_lane_enter(lane);
-	error = iog_domain_make_room(lane);
-	if (iog_unlikely(error || !credit_get(lane, size) || !domain->policy->unmap_page(lane, iova, &paddr))) {
-		domain_lane_exit(lane, flags);
-		return error ? error : unmap_run(lane, iova, size, holes, release, ctx);
-	}
-	put_memory(lane, paddr, size);
-	if (iog_unlikely(ring_is_full(lane)))
-		error = iog_domain_flush_lane(lane);
-	domain_lane_exit(lane, flags);
-	return error;
+	if (size == domain->granule && !release && domain_holds_pages(domain) && get_ready(lane, size) && domain->policy->unmap_held(lane, iova))
+		return 0;
+	return unmap_run(lane, iova, size, holes, release, ctx);
 }
 
 int iog_held_unmap_rest(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
@@ -421,11 +479,8 @@ void iog_held_fini(struct iog_domain *domain)
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		struct domain_lane *lane = &domain->lanes[n];
 
-		while (ring_nr(lane)) {
-			const struct deferred_entry entry = ring_get(lane);
-
-			if (entry.marks & (DEFERRED_MEMORY | DEFERRED_CALL))
-				held_release(lane, &entry);
-		}
+		while (ring_nr(lane))
+			if (!iog_held_drain(lane, ring_nr(lane)))
+				(void)ring_get(lane);
 	}
 }

@@ -10,7 +10,7 @@
 #ifndef IOG_DMA_HELD_H
 #define IOG_DMA_HELD_H
 
-#include "domain.h"
+#include "ring.h"
 
 /* Pieces of memory that one unmapping leaves in the ring. Those of a window fit; a larger run that has more is taken back piece by piece, with a wait for each lot. */
 #define HELD_PIECES 512
@@ -56,12 +56,28 @@ int iog_held_unmap_rest(struct domain_lane *lane, iog_iova_t iova, uint64_t size
 void iog_held_fini(struct iog_domain *domain);
 
 /**
+ * iog_held_drain() - release what is at the head of a ring, as far as it is held: neighbours together.
+ * @lane: whose ring; its gate entered, or closed. Its first @most entries wait for a flush that has completed.
+ * @most: entries.
+ *
+ * Return: how many there were.
+ */
+uint32_t iog_held_drain(struct domain_lane *lane, uint32_t most);
+
+/**
  * iog_held_undo() - memory of a mapping that has failed is given back: now, or if the lane's @unheard says that hardware may have seen it, after the next flush.
  * @lane: gate not entered; @unheard was cleared before anything was mapped.
  * @paddr: first address.
  * @size: bytes.
  */
 void iog_held_undo(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size);
+
+/**
+ * iog_held_stats() - add up what a lane holds, and has held.
+ * @lane: any lane.
+ * @stats: to add it to.
+ */
+void iog_held_stats(const struct domain_lane *lane, struct iog_domain_stats *stats);
 
 /* Memory is about to be mapped. Whole pages. */
 static inline void held_take(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
@@ -85,21 +101,42 @@ static inline void held_credit_return(struct domain_lane *lane)
 	lane->held_credit = 0;
 }
 
-/* An entry out of a lane's ring: its bytes no longer count. Inside the lane's gate, or with it closed. */
-static inline void held_release(struct domain_lane *lane, const struct deferred_entry *entry)
+/* May so many bytes more wait here? Inside the lane's gate, as the rest here. */
+static inline bool held_has_credit(const struct domain_lane *lane, uint64_t size)
 {
-	uint64_t bytes;
+	return atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size <= lane->held_credit;
+}
 
-	atomic_store_explicit(&lane->held_entries, atomic_load_explicit(&lane->held_entries, memory_order_relaxed) - 1, memory_order_relaxed);
-	if (entry->marks & DEFERRED_CALL) {
-		entry->release(entry->ctx);
-		return;
-	}
-	bytes = atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) - entry->size;
-	atomic_store_explicit(&lane->held_bytes, bytes, memory_order_relaxed);
-	if (!bytes)
-		held_credit_return(lane);
-	held_give(lane->domain, entry->paddr, entry->size);
+/* And is there room in the ring, at which nobody need look before? */
+static inline bool held_is_ready(const struct domain_lane *lane, uint64_t size)
+{
+	return ring_nr(lane) < lane->held_look && held_has_credit(lane, size);
+}
+
+static inline void held_put(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
+{
+	ring_put(lane, &(struct deferred_entry){ .paddr = paddr, .size = size, .marks = DEFERRED_MEMORY });
+	atomic_store_explicit(&lane->held_bytes, atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size, memory_order_relaxed);
+}
+
+/* Held now: all entries of the lane's ring that are no addresses. Others may look. */
+static inline uint32_t held_nr(const struct domain_lane *lane)
+{
+	uint32_t nr = atomic_load_explicit(&lane->nr_deferred, memory_order_relaxed), addresses = atomic_load_explicit(&lane->nr_addresses, memory_order_relaxed);
+
+	return nr > addresses ? nr - addresses : 0;
+}
+
+/* Before something is released: this may be the most that was held. */
+static inline void held_note_most(struct domain_lane *lane)
+{
+	uint64_t bytes = atomic_load_explicit(&lane->held_bytes, memory_order_relaxed);
+	uint32_t nr = held_nr(lane);
+
+	if (bytes > atomic_load_explicit(&lane->held_bytes_most, memory_order_relaxed))
+		atomic_store_explicit(&lane->held_bytes_most, bytes, memory_order_relaxed);
+	if (nr > atomic_load_explicit(&lane->held_entries_most, memory_order_relaxed))
+		atomic_store_explicit(&lane->held_entries_most, nr, memory_order_relaxed);
 }
 
 #endif

@@ -81,11 +81,13 @@ static inline __attribute__((always_inline)) int unmap_pages(struct domain_lane 
 	uint64_t offset = iova & (domain->granule - 1), pages = dma_pages(iova, size, domain->granule);
 	int error;
 
-	if (dma_unlikely((holds && domain->hold) || release))
+	if (holds && !release && pages == domain->granule && domain_holds_pages(domain) && domain->policy->unmap_held(lane, iova - offset))
+		error = 0;
+	else if (dma_unlikely((holds && domain->hold) || release))
 		error = iog_held_unmap(lane, iova - offset, pages, false, release, ctx);
 	else
 		error = domain->policy->unmap(lane, iova - offset, pages);
-	if (dma_unlikely(dma_refused(error)))
+	if (dma_unlikely(error && dma_refused(error)))
 		return error == -IOG_ERANGE ? -IOG_EINVAL : error;
 	dma_count_unmap(lane, size);
 	return error;

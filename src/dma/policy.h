@@ -32,11 +32,8 @@ struct iog_policy {
 	 */
 	int (*unmap)(struct domain_lane *lane, iog_iova_t iova, uint64_t size);
 
-	/*
-	 * One page, cleared, its address to wait as in deferred mode, and where it led; false if that takes more than a few instructions: unmap() does it. With the gate of the
-	 * domain's lane entered. Optional.
-	 */
-	bool (*unmap_page)(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t *paddr);
+	/* One page in held mode, whatever the mode becomes; false, and nothing changed, if that takes more than a few instructions: see iog_held_unmap(). Optional. */
+	bool (*unmap_held)(struct domain_lane *lane, iog_iova_t iova);
 
 	/* The parts of the two, for scatter lists and reserved runs. A run of addresses without entries: */
 	int (*alloc)(struct domain_lane *lane, uint64_t size, iog_iova_t limit, iog_iova_t *iova);

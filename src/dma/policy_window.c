@@ -7,7 +7,8 @@
  */
 #include "../inval/gather.h"
 #include "../iova/window_page.h"
-#include "domain.h"
+#include "held.h"
+#include "ring.h"
 
 static inline uint32_t shift_of(const struct domain_lane *lane)
 {
@@ -222,15 +223,20 @@ static int unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	return unmap_run(lane, iova, size);
 }
 
-static bool unmap_page(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t *paddr)
+static bool unmap_held(struct domain_lane *lane, iog_iova_t iova)
 {
 	struct iova_window *windows = windows_of(lane->domain->iova);
 	uint64_t entry;
+	bool done;
 
-	if (iog_unlikely(!windows->leaf_address || !window_unmap_page(windows, lane->policy_lane, iova, &entry)))
+	/* Plain entries are only made where gates are plain. */
+	if (iog_unlikely(!windows->leaf_address || !gate_try_plain(&lane->gate)))
 		return false;
-	*paddr = (entry & windows->leaf_address) << windows->leaf_shift;
-	return true;
+	done = iog_likely(held_is_ready(lane, lane->domain->granule) && window_unmap_page(windows, lane->policy_lane, iova, &entry));
+	if (done)
+		held_put(lane, (entry & windows->leaf_address) << windows->leaf_shift, lane->domain->granule);
+	gate_exit_plain(&lane->gate);
+	return done;
 }
 
 static int clear(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
@@ -271,7 +277,7 @@ const struct iog_policy iog_policy_window = {
 	.destroy = destroy,
 	.map = map,
 	.unmap = unmap,
-	.unmap_page = unmap_page,
+	.unmap_held = unmap_held,
 	.alloc = alloc,
 	.fill = fill,
 	.clear = clear,

@@ -23,13 +23,25 @@ static inline bool ring_is_full(const struct domain_lane *lane)
 	return ring_nr(lane) >= lane->domain->deferred_entries;
 }
 
+static inline void ring_count_address(struct domain_lane *lane, uint32_t by)
+{
+	atomic_store_explicit(&lane->nr_addresses, atomic_load_explicit(&lane->nr_addresses, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
 /* There is room. */
 static inline void ring_put(struct domain_lane *lane, const struct deferred_entry *entry)
 {
 	uint32_t nr = ring_nr(lane), at = lane->head + nr;
+	struct deferred_entry *place = &lane->deferred[at < lane->domain->ring_size ? at : at - lane->domain->ring_size];
 
-	lane->deferred[at < lane->domain->ring_size ? at : at - lane->domain->ring_size] = *entry;
+	/* One by one: compilers would make all of it somewhere else first, and then wait for that. */
+	place->iova = entry->iova;
+	place->size = entry->size;
+	place->marks = entry->marks;
+	place->sequence = entry->sequence;
 	ring_set_nr(lane, nr + 1);
+	if (!(entry->marks & DEFERRED_HELD))
+		ring_count_address(lane, 1);
 }
 
 /* The @n'th: there are more than that. */
@@ -48,6 +60,8 @@ static inline struct deferred_entry ring_get(struct domain_lane *lane)
 	if (++lane->head == lane->domain->ring_size)
 		lane->head = 0;
 	ring_set_nr(lane, ring_nr(lane) - 1);
+	if (!(entry.marks & DEFERRED_HELD))
+		ring_count_address(lane, UINT32_MAX);
 	return entry;
 }
 
