@@ -49,6 +49,12 @@ enum deferred_marks {
 #define DRAIN_FEW 4
 #define DRAIN_MOST IOG_DOMAIN_DRAIN
 
+/* A unit has not done what it was told: hardware may remember. All other errors are refusals, or memory that is short. */
+static inline bool domain_unit_failed(int error)
+{
+	return error == -IOG_ETIMEDOUT || error == -IOG_EIO;
+}
+
 /* Memory of a mapping, contiguous. */
 struct held_piece {
 	iog_paddr_t paddr;

@@ -79,7 +79,7 @@ static inline int run_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t 
 		error = iog_pgtable_unmap(lane->domain->pgtable, iova, size, &lane->gather, &unmapped);
 	if (!error)
 		error = unmapped || holes ? run_release(lane, iova, size, lazy) : -IOG_ENOENT;
-	else if (unmapped)
+	else if (unmapped || domain_unit_failed(error))
 		iog_domain_quarantine_marked(lane, iova, size, DEFERRED_MAPPED);
 	domain_lane_exit(lane, flags);
 	return error;

@@ -123,7 +123,7 @@ static __attribute__((noinline)) int map_slowly(struct domain_lane *lane, iog_pa
 	if (error)
 		return error;
 	error = fill(lane, *iova, paddr, size, prot);
-	if (error == -IOG_ETIMEDOUT || error == -IOG_EIO)
+	if (domain_unit_failed(error))
 		quarantine(lane, *iova, size);
 	else if (error)
 		(void)iog_iova_free_flushed(lane->domain->iova, lane->lane, *iova, size);

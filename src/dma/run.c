@@ -97,7 +97,7 @@ int iog_dma_link(const struct iog_dma_run *run, iog_lane_t lane_number, uint64_t
 		prot &= ~(uint32_t)IOG_PROT_COHERENT;
 	error = lane->domain->policy->fill(lane, run->iova + offset, paddr, size, prot);
 	/* What was entered and undone may be remembered, where the unit was told before it was undone. */
-	if (error == -IOG_ETIMEDOUT || error == -IOG_EIO)
+	if (domain_unit_failed(error))
 		suspect(lane->domain);
 	if (error)
 		return iog_dma_map_error(lane->domain, paddr, size, error);
