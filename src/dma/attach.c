@@ -258,7 +258,12 @@ static int group_move(struct iog_group *group, struct iog_domain *domain)
 		}
 	}
 	for (device = group->devices; device; device = device->next) {
-		error = device->placed == domain && !iog_device_is_lost(device) ? 0 : device_set(device, domain);
+		bool lost = iog_device_is_lost(device);
+
+		/* Whoever found that it does not answer may still be about to block it. */
+		if (lost && device->placed)
+			units_settle(device->placed, true);
+		error = device->placed == domain && !lost ? 0 : device_set(device, domain);
 		if (error) {
 			set_undo(group->devices, device, domain);
 			enter_undo(group->devices, NULL, domain);

@@ -118,5 +118,6 @@ struct iog_domain *iog_device_domain(const struct iog_device *device)
 
 bool iog_device_is_lost(const struct iog_device *device)
 {
-	return atomic_load_explicit(&device->lost, memory_order_relaxed);
+	/* Acquire: the lane that found out is seen asking; pairs with device_lose(). */
+	return atomic_load_explicit(&device->lost, memory_order_acquire);
 }

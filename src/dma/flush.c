@@ -36,7 +36,8 @@ static inline void asking_exit(struct domain_lane *lane)
  */
 static void device_lose(struct iog_domain *domain, struct iog_device *device)
 {
-	if (atomic_exchange_explicit(&device->lost, 1, memory_order_relaxed))
+	/* Release: pairs with iog_device_is_lost(). */
+	if (atomic_exchange_explicit(&device->lost, 1, memory_order_release))
 		return;
 	atomic_fetch_add_explicit(&domain->devices_lost, 1, memory_order_relaxed);
 	(void)device->unit->ops->device_block(device->unit, device->id);
