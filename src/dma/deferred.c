@@ -9,7 +9,7 @@
  * A lane's ring is taken over by others when an allocation would fail, and when the domain is trimmed: with the lane's gate closed its ring and its gather are the closer's. What it has in
  * the page table and in table memory is not, so table records, which are values, go through the closer's own gather.
  *
- *   nr_waiting <= nr_deferred <= deferred_entries      quarantined = bytes of entries marked so, and of runs that found no place
+ *   nr_waiting <= nr_deferred <= ring_size      quarantined = bytes of entries marked so, and of runs that found no place
  */
 #include <iogate/tablemem.h>
 
@@ -79,6 +79,7 @@ int iog_domain_room(struct domain_lane *lane)
 void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
 	atomic_fetch_add_explicit(&lane->domain->quarantined, size, memory_order_relaxed);
+	lane->unheard = true;
 	if (!ring_is_full(lane))
 		enqueue(lane, iova, size, DEFERRED_QUARANTINED | marks);
 }
@@ -95,27 +96,17 @@ int iog_domain_defer(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	return ring_is_full(lane) ? iog_domain_flush_lane(lane) : 0;
 }
 
-/*
- * Free an address of which the flush has covered what was cleared. An unmapping that broke off is finished first, which takes a flush of its own; if it breaks off again the entry
- * stays. @from: whose ring it stood in.
- */
-static int entry_free(struct domain_lane *lane, struct domain_lane *from, const struct deferred_entry *entry)
+/* Free an address of which the flush has covered what was cleared. @from: whose ring it stood in. */
+static void address_free(struct domain_lane *lane, struct domain_lane *from, const struct deferred_entry *entry)
 {
 	struct iog_domain *domain = lane->domain;
 
-	if (entry->marks & DEFERRED_MAPPED) {
-		int error = iog_held_unmap_rest(lane, entry->iova, entry->size);
-
-		if (error)
-			return error;
-	}
 	if (entry->marks & DEFERRED_QUARANTINED)
 		atomic_fetch_sub_explicit(&domain->quarantined, entry->size, memory_order_relaxed);
 	if (domain->policy->retire && domain->policy->retire(lane, from->lane, entry->sequence, entry->iova, entry->size))
-		return 0;
+		return;
 	/* Refused where the caller has unmapped a part of a run only: then the run stays handed out. */
 	(void)iog_iova_free_flushed(domain->iova, lane->lane, entry->iova, entry->size);
-	return 0;
 }
 
 uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, uint32_t most, int *error)
@@ -126,7 +117,6 @@ uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, ui
 		return 0;
 	while (n < most && from->nr_waiting) {
 		struct deferred_entry entry;
-		int entry_error;
 
 		if (ring_at(from, 0)->marks & DEFERRED_HELD) {
 			uint32_t held = iog_held_drain(from, most - n < from->nr_waiting ? most - n : from->nr_waiting);
@@ -135,21 +125,25 @@ uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, ui
 			n += held;
 			continue;
 		}
+		/* Its unmapping broke off. It stays the first until it is finished: memory and calls of the same unmapping stand behind it. */
+		if (ring_at(from, 0)->marks & DEFERRED_MAPPED) {
+			bool more;
+			int work = atomic_load_explicit(&from->settling, memory_order_relaxed) ? 0 : iog_held_unmap_lot(lane, from, &more);
+
+			if (work < 0 && !*error)
+				*error = work;
+			if (work <= 0)
+				break;
+			n += (uint32_t)work;
+			if (more)
+				continue;
+		}
 		entry = ring_get(from);
 		from->nr_waiting--;
 		n++;
-		if (entry.marks & DEFERRED_MAPPED && atomic_load_explicit(&from->settling, memory_order_relaxed)) {
-			ring_put(from, &entry);
-			continue;
-		}
-		entry_error = entry_free(lane, from, &entry);
-		if (!entry_error)
-			continue;
-		/* For another flush: behind all others. */
-		ring_put(from, &entry);
-		*error = *error ? *error : entry_error;
+		address_free(lane, from, &entry);
 	}
-	return n;
+	return n < most ? n : most;
 }
 
 int iog_domain_flushed(struct domain_lane *lane)
@@ -217,7 +211,7 @@ static int flush_lanes(struct domain_lane *self, enum lanes_how how, uint32_t *b
 			}
 		/* Only now: from here on the gather may fill again. */
 		error = iog_domain_flushed(self);
-		*budget -= DRAIN_STEP;
+		*budget -= *budget < DRAIN_STEP ? *budget : DRAIN_STEP;
 	}
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		struct domain_lane *lane = &domain->lanes[n];

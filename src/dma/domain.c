@@ -37,7 +37,7 @@ static size_t deferred_bytes(const struct iog_domain *domain)
 /* All lanes' places for the pieces of a mapping. */
 static size_t pieces_bytes(const struct iog_domain *domain)
 {
-	return (size_t)domain->lanes_count * HELD_PIECES * sizeof(struct held_piece);
+	return (size_t)domain->lanes_count * (HELD_PIECES + REST_PIECES) * sizeof(struct held_piece);
 }
 
 /* The allocator: of the policy, or of the fallback of one that has none. */
@@ -126,8 +126,10 @@ static int lanes_create(struct iog_domain *domain)
 	pieces = platform->object_alloc(platform->ctx, pieces_bytes(domain));
 	if (!pieces)
 		return -IOG_ENOMEM;
-	for (uint32_t n = 0; n < domain->lanes_count; n++)
-		domain->lanes[n].pieces = pieces + (size_t)n * HELD_PIECES;
+	for (uint32_t n = 0; n < domain->lanes_count; n++) {
+		domain->lanes[n].pieces = pieces + (size_t)n * (HELD_PIECES + REST_PIECES);
+		domain->lanes[n].lot = domain->lanes[n].pieces + HELD_PIECES;
+	}
 	return 0;
 }
 

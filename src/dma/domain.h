@@ -39,6 +39,7 @@ enum deferred_marks {
 	DEFERRED_MEMORY = 1 << 2,      /* not an address but @paddr: held */
 	DEFERRED_CALL = 1 << 3,        /* nor that, but @release */
 	DEFERRED_HELD = DEFERRED_MEMORY | DEFERRED_CALL,
+	DEFERRED_REST_HELD = 1 << 4,   /* with DEFERRED_MAPPED: memory that is still mapped there is held */
 };
 
 /*
@@ -83,6 +84,8 @@ struct domain_lane {
 
 	/* Under the gate, but the pieces, which are the lane's own: held.h. */
 	struct held_piece *pieces; /* HELD_PIECES; NULL if the domain has no hold ops */
+	struct held_piece *lot;    /* REST_PIECES: of the ring's first entry, that hardware may still remember */
+	uint32_t lot_nr;
 	uint64_t held_credit;      /* bytes that may be held here: its part of the domain's @held_credit */
 	_Atomic bool settling;     /* an unmapping of the lane looks what has become of its memory: entries marked DEFERRED_MAPPED stay until it knows */
 	bool unheard;              /* an address of the lane waits for a flush since this was last cleared: see iog_held_undo() */

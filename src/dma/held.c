@@ -7,14 +7,13 @@
  */
 #include "../inval/gather.h"
 #include "../pgtable/pgtable.h"
+#include "flush.h"
 #include "held.h"
 #include "map.h"
 #include "ring.h"
 
 /* Credit that a lane takes beyond its need, so that it seldom has to. */
 #define CREDIT_STEP (UINT64_C(256) << 10)
-/* What is left of an unmapping that broke off is taken back in lots of so many pieces. */
-#define REST_PIECES 32
 
 /* ---- the ring ---- */
 
@@ -119,10 +118,10 @@ static bool credit_get(struct domain_lane *lane, uint64_t size)
 		return true;
 	if (!atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) || iog_domain_flush_lane(lane))
 		return false;
-	while (!credit_take(lane, size))
+	for (uint32_t n = DRAIN_STEP; n < DRAIN_MOST && !credit_take(lane, size); n += DRAIN_STEP)
 		if (!iog_domain_drain(lane, lane, DRAIN_STEP, &error) || error)
 			return false;
-	return true;
+	return credit_take(lane, size);
 }
 
 /* What was meant to wait does not. */
@@ -194,14 +193,38 @@ static int count_leaf(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
 	return 0;
 }
 
-/* Whether the unmapping of the run broke off: what is left of it is finished when the ring comes to it. Of what others may map meanwhile, the entries do not tell. */
-static bool broke_off(const struct domain_lane *lane, iog_iova_t run)
+/* The bytes of the pieces that were cleared. Clearing goes upwards: what is still mapped is behind. Of what others may map there meanwhile, the entries do not tell. */
+static uint64_t bytes_cleared(const struct domain_lane *lane, const struct collection *found)
+{
+	struct collection left = { .first = found->first, .last = found->end };
+
+	(void)iog_pgtable_visit(lane->domain->pgtable, lane->lane, left.first, left.last, count_leaf, &left);
+	return found->bytes - left.bytes;
+}
+
+/* Pieces without what lies behind the first @bytes. */
+static void pieces_cut(struct collection *found, uint64_t bytes)
+{
+	uint32_t n;
+
+	for (n = 0; n < found->nr && bytes; n++) {
+		if (found->pieces[n].size > bytes)
+			found->pieces[n].size = bytes;
+		bytes -= found->pieces[n].size;
+	}
+	found->nr = n;
+}
+
+/* Whether the unmapping of the run broke off: what is left of it is finished when the ring comes to it, and is released then. */
+static bool broke_off(struct domain_lane *lane, iog_iova_t run)
 {
 	for (uint32_t n = 0; n < ring_nr(lane); n++) {
-		const struct deferred_entry *entry = ring_at(lane, n);
+		struct deferred_entry *entry = ring_at(lane, n);
 
-		if (entry->marks & DEFERRED_MAPPED && entry->iova == run)
+		if (entry->marks & DEFERRED_MAPPED && entry->iova == run) {
+			entry->marks |= DEFERRED_REST_HELD;
 			return true;
+		}
 	}
 	return false;
 }
@@ -225,30 +248,19 @@ void iog_held_undo(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
 		return;
 	}
 	flags = domain_lane_enter(lane);
-	/* Of a list in more pieces than there are places the rest stays held. */
+	/* There is: whoever set @unheard had made room. */
 	if (ring_nr(lane) < lane->domain->ring_size)
 		put_memory_anyway(lane, paddr, size);
 	domain_lane_exit(lane, flags);
 }
 
-/*
- * An unmapping has failed: pieces of what it has cleared wait. It went upwards; what is still mapped, from where it broke off, is released when it has been finished
- * (iog_held_unmap_rest()).
- */
-static void pieces_later(struct domain_lane *lane, const struct collection *found)
+/* An unmapping has failed: pieces of what it has cleared wait. What is still mapped is released when it has been finished (iog_held_unmap_lot()). */
+static void pieces_later(struct domain_lane *lane, struct collection *found)
 {
-	struct collection left = { .first = found->first, .last = found->end };
-	uint64_t cleared;
-
-	if (broke_off(lane, found->run))
-		(void)iog_pgtable_visit(lane->domain->pgtable, lane->lane, left.first, left.last, count_leaf, &left);
-	cleared = found->bytes - left.bytes;
-	for (uint32_t n = 0; n < found->nr && cleared; n++) {
-		uint64_t size = found->pieces[n].size < cleared ? found->pieces[n].size : cleared;
-
-		put_memory_anyway(lane, found->pieces[n].paddr, size);
-		cleared -= size;
-	}
+	if (lane->domain->hold && broke_off(lane, found->run))
+		pieces_cut(found, bytes_cleared(lane, found));
+	for (uint32_t n = 0; n < found->nr; n++)
+		put_memory_anyway(lane, found->pieces[n].paddr, found->pieces[n].size);
 }
 
 /* ---- unmapping ---- */
@@ -282,7 +294,7 @@ static void set_settling(struct domain_lane *lane, bool settling)
 }
 
 /* The entries are gone, as @error says. The address was queued before, if it had to be; if it is only partly unmapped it stays there until this is over. */
-static int settle(struct domain_lane *lane, const struct collection *found, uint32_t mode, int error, void (*release)(void *ctx), void *ctx)
+static int settle(struct domain_lane *lane, struct collection *found, uint32_t mode, int error, void (*release)(void *ctx), void *ctx)
 {
 	bool pieces_wait = error || mode == IOG_INVAL_HELD, call_waits = error || mode != IOG_INVAL_STRICT;
 	uintptr_t flags;
@@ -361,6 +373,12 @@ static int unmap_by_lots(struct domain_lane *lane, iog_iova_t iova, uint64_t siz
 	return error;
 }
 
+void iog_held_take_back(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
+{
+	set_settling(lane, true);
+	(void)unmap_by_lots(lane, iova, size, true, NULL, NULL);
+}
+
 void iog_held_later(struct domain_lane *lane, void (*release)(void *ctx), void *ctx)
 {
 	uintptr_t flags = domain_lane_enter(lane);
@@ -404,7 +422,9 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 	mode = how_since(domain, how);
 	if (!error && mode == IOG_INVAL_HELD && (!credit || how.mode != IOG_INVAL_HELD)) {
 		/* More than may be held: it waits for hardware here. */
-		error = iog_domain_flush(domain, lane->lane);
+		flags = domain_lane_enter(lane);
+		error = iog_domain_flush_lane(lane);
+		domain_lane_exit(lane, flags);
 		mode = IOG_INVAL_STRICT;
 	}
 	error = settle(lane, &found, mode, error, release, ctx);
@@ -452,26 +472,46 @@ int iog_held_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size, boo
 	return unmap_run(lane, iova, size, holes, release, ctx);
 }
 
-int iog_held_unmap_rest(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
+static void lot_give(struct domain_lane *lane)
 {
-	/* Not the lane's: this is done on the way of others of its unmappings. */
-	struct held_piece pieces[REST_PIECES];
-	struct collection found = { .pieces = pieces, .max = REST_PIECES, .first = iova, .last = iova + (size - 1) };
+	for (uint32_t n = 0; n < lane->lot_nr; n++)
+		held_give(lane->domain, lane->lot[n].paddr, lane->lot[n].size);
+	lane->lot_nr = 0;
+}
 
-	for (;;) {
-		int error;
+int iog_held_unmap_lot(struct domain_lane *lane, struct domain_lane *from, bool *more)
+{
+	const struct deferred_entry *entry = ring_at(from, 0);
+	struct collection found = { .pieces = from->lot, .max = REST_PIECES, .first = entry->iova, .last = entry->iova + (entry->size - 1) };
+	bool is_held = entry->marks & DEFERRED_REST_HELD;
+	uint64_t unmapped = 0;
+	int error = 0;
 
-		(void)collect(lane, &found);
-		error = iog_pgtable_unmap(lane->domain->pgtable, found.first, found.end - found.first + 1, &lane->gather, NULL);
-		if (!error)
-			error = iog_gather_flush(&lane->gather);
-		if (error)
-			return error;
-		give_pieces(lane->domain, &found);
-		if (found.end == found.last)
-			return 0;
-		found.first = found.end + 1;
-	}
+	/* Its ranges may be in another lane's gather. */
+	if (from->lot_nr)
+		error = iog_domain_flush_units(lane);
+	if (error)
+		return error;
+	lot_give(from);
+	found.end = found.last;
+	*more = is_held && !collect(lane, &found);
+	error = iog_pgtable_unmap(lane->domain->pgtable, found.first, found.end - found.first + 1, &lane->gather, &unmapped);
+	if (!error)
+		error = iog_gather_flush(&lane->gather);
+	if (is_held && error)
+		pieces_cut(&found, bytes_cleared(lane, &found));
+	from->lot_nr = found.nr;
+	if (error)
+		return error;
+	lot_give(from);
+	return unmapped ? DRAIN_STEP : 1;
+}
+
+static int give_leaf(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
+{
+	(void)iova;
+	held_give(ctx, leaf->paddr, leaf->page_size);
+	return 0;
 }
 
 void iog_held_fini(struct iog_domain *domain)
@@ -479,8 +519,16 @@ void iog_held_fini(struct iog_domain *domain)
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		struct domain_lane *lane = &domain->lanes[n];
 
-		while (ring_nr(lane))
-			if (!iog_held_drain(lane, ring_nr(lane)))
-				(void)ring_get(lane);
+		lot_give(lane);
+		while (ring_nr(lane)) {
+			struct deferred_entry entry;
+
+			if (iog_held_drain(lane, ring_nr(lane)))
+				continue;
+			entry = ring_get(lane);
+			/* A run is made of whole leaves. */
+			if (entry.marks & DEFERRED_REST_HELD)
+				(void)iog_pgtable_visit(domain->pgtable, lane->lane, entry.iova, entry.iova + (entry.size - 1), give_leaf, domain);
+		}
 	}
 }

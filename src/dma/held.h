@@ -16,6 +16,8 @@
 #define HELD_PIECES 512
 /* Places of a ring beyond deferred_entries: those, an address, and a call. */
 #define HELD_PLACES (HELD_PIECES + 2)
+/* What is left of an unmapping that broke off is taken back in lots of so many pieces. */
+#define REST_PIECES 32
 #define HELD_MAX_DEFAULT (UINT64_C(64) << 20)
 
 /**
@@ -40,14 +42,24 @@ int iog_held_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size, boo
 void iog_held_later(struct domain_lane *lane, void (*release)(void *ctx), void *ctx);
 
 /**
- * iog_held_unmap_rest() - finish an unmapping that has broken off: clear, wait, and release what was still mapped of it.
- * @lane: its gate entered.
+ * iog_held_unmap_lot() - go on with an unmapping that has broken off, the first entry of a ring (DEFERRED_MAPPED): clear, wait, and release what was still mapped.
+ * @lane: the caller's, its gate entered.
+ * @from: whose ring; @lane, or its gate closed.
+ * @more: result, without an error: something is left.
+ *
+ * Return: the work it was, in entries: a wait is DRAIN_STEP of them; what the unit returned, and then it is gone on with where this stopped.
+ */
+int iog_held_unmap_lot(struct domain_lane *lane, struct domain_lane *from, bool *more);
+
+/**
+ * iog_held_take_back() - clear a run of which nobody was told, and release what of it was mapped: its memory is held.
+ * @lane: gate not entered; there is room (iog_domain_room()).
  * @iova: first address.
  * @size: bytes.
  *
- * Return: 0; what the unit returned, and then something may still be mapped.
+ * An error of the unit leaves the rest to later flushes.
  */
-int iog_held_unmap_rest(struct domain_lane *lane, iog_iova_t iova, uint64_t size);
+void iog_held_take_back(struct domain_lane *lane, iog_iova_t iova, uint64_t size);
 
 /**
  * iog_held_fini() - release what waits: no device is attached any more.

@@ -45,7 +45,7 @@ static inline void ring_put(struct domain_lane *lane, const struct deferred_entr
 }
 
 /* The @n'th: there are more than that. */
-static inline const struct deferred_entry *ring_at(const struct domain_lane *lane, uint32_t n)
+static inline struct deferred_entry *ring_at(const struct domain_lane *lane, uint32_t n)
 {
 	uint32_t at = lane->head + n;
 

@@ -75,69 +75,91 @@ static int map_direct(const struct iog_device *device, struct domain_lane *lane,
 	return 0;
 }
 
+/* How far the entries of a list have come: the segment that the next one begins with, and, after an error, what was being entered. */
+struct filling {
+	uint32_t next;
+	struct held_piece failed;
+};
+
 /* Entries for all segments of a run; what is contiguous in memory as in addresses is one call of the policy. */
-static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_t run, const struct iog_sg *sg, uint32_t n, uint32_t prot)
+static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_t run, const struct iog_sg *sg, uint32_t n, uint32_t prot, struct filling *filling)
 {
 	const struct iog_domain *domain = lane->domain;
 	uint64_t mask = domain->granule - 1, run_at = 0, size = 0, at = 0;
 	iog_paddr_t paddr = 0;
-	int error;
+	int error = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (filling->next = 0; filling->next < n; filling->next++) {
+		const struct iog_sg *segment = &sg[filling->next];
+
 		/* It was laid out before. */
-		(void)sg_place(&layout, sg[i].paddr, sg[i].size, &at);
+		(void)sg_place(&layout, segment->paddr, segment->size, &at);
 		at &= ~mask;
-		if (size && (at != run_at + size || (sg[i].paddr & ~mask) != paddr + size)) {
+		if (size && (at != run_at + size || (segment->paddr & ~mask) != paddr + size)) {
 			error = domain->policy->fill(lane, run + run_at, paddr, size, prot);
 			if (error)
-				return iog_dma_map_error(domain, paddr, size, error);
+				break;
 			size = 0;
 		}
 		if (!size) {
 			run_at = at;
-			paddr = sg[i].paddr & ~mask;
+			paddr = segment->paddr & ~mask;
 		}
 		size = layout.end - run_at;
 	}
-	error = domain->policy->fill(lane, run + run_at, paddr, size, prot);
+	if (!error)
+		error = domain->policy->fill(lane, run + run_at, paddr, size, prot);
+	filling->failed = (struct held_piece){ paddr, size };
 	return error ? iog_dma_map_error(domain, paddr, size, error) : 0;
 }
 
-/* The pages of all segments are about to be mapped, or were not. */
-static void hold_all(struct domain_lane *lane, const struct iog_sg *sg, uint32_t n, bool take)
+static inline struct held_piece pages_of(const struct iog_domain *domain, const struct iog_sg *segment)
 {
-	const struct iog_domain *domain = lane->domain;
-	uint64_t mask = domain->granule - 1;
+	return (struct held_piece){ segment->paddr & ~(domain->granule - 1), dma_pages(segment->paddr, segment->size, domain->granule) };
+}
 
-	for (uint32_t i = 0; domain->hold && i < n; i++)
-		(take ? held_take : iog_held_undo)(lane, sg[i].paddr & ~mask, dma_pages(sg[i].paddr, sg[i].size, domain->granule));
+/* The memory of a list that is not mapped after all: what had been entered goes as it is cleared, what was being entered may be remembered, and the rest nobody has seen. */
+static void undo_held(struct domain_lane *lane, iog_iova_t run, uint64_t size, const struct iog_sg *sg, uint32_t n, const struct filling *filling)
+{
+	iog_held_take_back(lane, run, size);
+	iog_held_undo(lane, filling->failed.paddr, filling->failed.size);
+	for (uint32_t i = filling->next; i < n; i++) {
+		const struct held_piece pages = pages_of(lane->domain, &sg[i]);
+
+		held_give(lane->domain, pages.paddr, pages.size);
+	}
 }
 
 static int map_run(struct domain_lane *lane, const struct iog_device *device, const struct sg_layout *layout, uint64_t size, const struct iog_sg *sg, uint32_t n,
 		   uint32_t prot, iog_iova_t *run)
 {
-	const struct iog_policy *policy = lane->domain->policy;
+	const struct iog_domain *domain = lane->domain;
+	struct filling filling;
 	/* What is undone may have to be remembered. */
 	int error = iog_domain_room(lane);
 
 	if (error)
 		return error;
-	error = policy->alloc(lane, size, device->limit, run);
+	error = domain->policy->alloc(lane, size, device->limit, run);
 	for (uint32_t i = 0; error && i < n; i++) {
-		int worded = iog_dma_map_error(lane->domain, sg[i].paddr, sg[i].size, error);
+		int worded = iog_dma_map_error(domain, sg[i].paddr, sg[i].size, error);
 
 		if (worded != error)
 			return worded;
 	}
 	if (error)
 		return error;
-	hold_all(lane, sg, n, true);
-	error = fill_run(lane, *layout, *run, sg, n, prot);
-	/* No device was told of them. An error of the unit here keeps the addresses out of use; the caller learns the first one. */
-	if (error) {
-		(void)iog_dma_put_run(lane, *run, size, policy->clear(lane, *run, size));
-		hold_all(lane, sg, n, false);
+	for (uint32_t i = 0; domain->hold && i < n; i++) {
+		const struct held_piece pages = pages_of(domain, &sg[i]);
+
+		held_take(lane, pages.paddr, pages.size);
 	}
+	error = fill_run(lane, *layout, *run, sg, n, prot, &filling);
+	/* No device was told of them. An error of the unit here keeps the addresses out of use; the caller learns the first one. */
+	if (error && domain->hold)
+		undo_held(lane, *run, size, sg, n, &filling);
+	else if (error)
+		(void)iog_dma_put_run(lane, *run, size, domain->policy->clear(lane, *run, size));
 	return error;
 }
 
