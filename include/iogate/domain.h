@@ -106,8 +106,8 @@ struct iog_domain_config {
 	/* Default strict. See iog_domain_set_mode(). */
 	enum iog_inval_mode mode;
 	/*
-	 * Deferred: entries that one lane lets wait, 1 to 65536, default 256; and for how long, in ms, default 10 (see iog_domain_tick()). In every mode the former also bounds
-	 * what one lane keeps in quarantine.
+	 * Deferred and held: entries that one lane lets wait, 1 to 65536, default 256; and for how long at most, in ms, default 10, by the calls of iog_domain_tick(), which see. In every
+	 * mode the former also bounds what one lane keeps in quarantine.
 	 */
 	uint32_t deferred_entries;
 	uint32_t deferred_ms;
@@ -244,12 +244,15 @@ IOG_API int iog_domain_set_mode(struct iog_domain *domain, iog_lane_t lane, enum
 IOG_API int iog_domain_flush(struct iog_domain *domain, iog_lane_t lane);
 
 /**
- * iog_domain_tick() - deferred mode: flush if something of this lane has waited too long.
+ * iog_domain_tick() - deferred and held mode: flush what would otherwise wait on this lane for longer than deferred_ms.
  * @domain: the domain.
  * @lane: the caller's lane.
- * @now_ms: a clock that does not go back, the same for all lanes.
+ * @now_ms: a clock that does not go back, the same for all lanes. It may begin anywhere, and wrap.
  *
- * Call it per lane, at intervals of deferred_ms or a little more: an entry then waits for two ticks at most.
+ * Call it per lane at equal intervals of deferred_ms at most, from the start: then nothing of the lane waits for longer than deferred_ms. What a tick first finds waiting counts as old as
+ * the tick before it, and is flushed as soon as the next one, expected after the same interval as the last, would come when deferred_ms are over or later. So at intervals of half of
+ * deferred_ms or more each tick flushes if anything waits; more frequent ones let more share a flush: with ten in deferred_ms what waits does so for nine tenths of it. An
+ * interval longer than the one before may add to the wait what it is longer by; one longer than deferred_ms lasts as long as it lasts.
  *
  * Context: @lane; may wait for hardware.
  * Return: 0; -IOG_EINVAL for a bad @lane; what the unit returned: the next tick tries again.

@@ -42,7 +42,7 @@ static void wait_end(struct domain_lane *lane)
 	lane->needed = 0;
 	lane->sequence++;
 	lane->held_look = 0;
-	lane->oldest_ms = 0;
+	lane->is_aging = false;
 }
 
 int iog_domain_make_room(struct domain_lane *lane)

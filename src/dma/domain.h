@@ -79,7 +79,7 @@ struct domain_lane {
 	uint32_t head;       /* the first */
 	uint32_t sequence;   /* of those that come; another one whenever those that are there begin to wait, or their flush has completed */
 	uint64_t needed;
-	uint64_t oldest_ms;  /* by the tick that first saw it; 0: not seen by any */
+	uint64_t oldest_ms;  /* of what waits, if @is_aging: nothing is older */
 	struct deferred_entry *deferred;
 
 	/* Under the gate, but the pieces, which are the lane's own: held.h. */
@@ -113,6 +113,11 @@ struct domain_lane {
 	_Atomic uint64_t widened;
 	_Atomic uint64_t identity_maps;
 	_Atomic uint64_t fallback_maps;
+
+	/* Under the gate: the last tick, and from the one before it to that, ms. */
+	uint64_t ticked_ms, interval_ms;
+	bool is_ticked; /* there was one */
+	bool is_aging;  /* it has found something that waits, and still does */
 
 	/* Under the gate. Its flush function is iog_domain_invalidate() for this domain. */
 	struct iog_gather gather;

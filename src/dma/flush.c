@@ -170,6 +170,27 @@ static bool is_waited_for(const struct domain_lane *lane)
 	return nr && (nr > lane->nr_waiting || !flush_covers(&lane->domain->clock, lane->needed));
 }
 
+/* What the tick first finds waiting may be as old as the tick before it, and if there was none as old as can be. Whether something has to be flushed now. */
+static bool is_due(struct domain_lane *lane, uint64_t now_ms)
+{
+	uint64_t interval_ms = lane->is_ticked ? now_ms - lane->ticked_ms : UINT64_MAX, bound_ms = lane->domain->deferred_ms, age_ms;
+
+	if (!is_waited_for(lane) && !lazy_waiting(lane, lane->domain->deferred_entries))
+		lane->is_aging = false;
+	else if (!lane->is_aging) {
+		lane->is_aging = true;
+		lane->oldest_ms = now_ms - interval_ms;
+	}
+	/* Another one in the same millisecond says nothing of how often they come. */
+	if (interval_ms)
+		lane->interval_ms = interval_ms;
+	lane->ticked_ms = now_ms;
+	lane->is_ticked = true;
+	age_ms = now_ms - lane->oldest_ms;
+	/* By the next one, which is expected after as long again, it would be too late. */
+	return lane->is_aging && (age_ms >= bound_ms || lane->interval_ms >= bound_ms - age_ms);
+}
+
 int iog_domain_tick(struct iog_domain *domain, iog_lane_t number, uint64_t now_ms)
 {
 	struct domain_lane *lane;
@@ -183,12 +204,8 @@ int iog_domain_tick(struct iog_domain *domain, iog_lane_t number, uint64_t now_m
 	lane = &domain->lanes[number];
 	flags = domain_lane_enter(lane);
 	(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
-	if (!error && (is_waited_for(lane) || lazy_waiting(lane, domain->deferred_entries))) {
-		if (!lane->oldest_ms)
-			lane->oldest_ms = now_ms ? now_ms : 1;
-		else if (now_ms - lane->oldest_ms >= domain->deferred_ms)
-			error = iog_domain_flush_lane(lane);
-	}
+	if (is_due(lane, now_ms) && !error)
+		error = iog_domain_flush_lane(lane);
 	domain_lane_exit(lane, flags);
 	return error;
 }

@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include <iogate/dma.h>
+
 #include "bed.h"
 
 #define LIMIT UINT64_MAX
@@ -115,35 +117,195 @@ static void bound(void **state)
 	}
 }
 
-/* Ticks flush what two of them have seen, deferred_ms apart. */
+/* ---- ticks ---- */
+
+#define TICK_BOUND 20
+#define TICK_LONG_AGO UINT64_MAX
+
+static uint32_t released;
+
+static void release_page(void *ctx, iog_paddr_t paddr, uint64_t size)
+{
+	(void)ctx;
+	(void)paddr;
+	released += (uint32_t)(size / 4096);
+}
+
+static const struct iog_hold_ops count_ops = { .release = release_page };
+
+/* Lane 0 of a domain, the clock, and what is known of both: @last_ms and @since_ms are times as the clock tells them. */
+struct timed {
+	struct place place;
+	uint64_t now_ms, last_ms, interval_ms;
+	uint64_t since_ms; /* the tick before the oldest that waits */
+	bool ticked;
+	uint32_t waiting;
+	uint64_t flushes;
+};
+
+static void timed_create(struct timed *timed, const struct iog_policy *policy, enum iog_inval_mode mode, uint64_t now_ms)
+{
+	memset(timed, 0, sizeof(*timed));
+	place_create(&timed->place, 2, mode, policy);
+	timed->place.config.deferred_ms = TICK_BOUND;
+	timed->place.config.deferred_entries = 256;
+	timed->place.config.hold = mode == IOG_INVAL_HELD ? &count_ops : NULL;
+	place_attach(&timed->place);
+	timed->now_ms = now_ms;
+	released = 0;
+}
+
+static void timed_destroy(struct timed *timed)
+{
+	place_destroy(&timed->place);
+}
+
+/* A page that the device remembers is unmapped. */
+static iog_iova_t timed_unmaps(struct timed *timed)
+{
+	struct place *place = &timed->place;
+	iog_iova_t iova;
+
+	assert_int_equal(iog_dma_map(place->device, 0, place->bed.paddr, 4096, IOG_DMA_BIDIRECTIONAL, 0, &iova), 0);
+	bed_note_map(&place->bed, 0, 1, iova, 4096);
+	assert_true(bed_lands(&place->bed, 0, 1, iova));
+	bed_note_unmap(&place->bed, 0, 1, iova, 4096);
+	assert_int_equal(iog_dma_unmap(place->device, 0, iova, 4096, IOG_DMA_BIDIRECTIONAL, 0), 0);
+	if (!timed->waiting++)
+		timed->since_ms = timed->ticked ? timed->last_ms : TICK_LONG_AGO;
+	return iova;
+}
+
+/* It is @ms later, and there is a tick. Returns whether it has flushed. */
+static bool timed_ticks(struct timed *timed, uint64_t ms)
+{
+	struct place *place = &timed->place;
+	uint32_t before = released;
+	bool flushed;
+
+	timed->now_ms += ms;
+	assert_int_equal(iog_domain_tick(place->domain, 0, timed->now_ms), 0);
+	flushed = bed_stats(place->domain).flushes != timed->flushes;
+	timed->flushes += flushed;
+	assert_int_equal(bed_stats(place->domain).flushes, timed->flushes);
+	if (flushed && place->config.hold)
+		assert_int_equal(released - before, timed->waiting);
+	else
+		assert_int_equal(released, before);
+	if (timed->ticked && ms)
+		timed->interval_ms = ms;
+	timed->last_ms = timed->now_ms;
+	timed->ticked = true;
+	if (flushed)
+		timed->waiting = 0;
+	return flushed;
+}
+
+static const struct {
+	const struct iog_policy *policy;
+	enum iog_inval_mode mode;
+} ticked[] = {
+	{ &iog_policy_tree, IOG_INVAL_DEFERRED },   { &iog_policy_magazine, IOG_INVAL_DEFERRED }, { &iog_policy_pooled, IOG_INVAL_DEFERRED },
+	{ &iog_policy_window, IOG_INVAL_DEFERRED }, { &iog_policy_tree, IOG_INVAL_HELD },	  { &iog_policy_window, IOG_INVAL_HELD },
+};
+#define NR_TICKED (sizeof(ticked) / sizeof(ticked[0]))
+
+/* Ticks four times in deferred_ms: what they find is flushed by the last that is not too late, counted from the tick before it came. */
 static void tick(void **state)
 {
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
-		struct place place;
-		iog_iova_t iova;
+	for (uint32_t w = 0; w < NR_TICKED; w++) {
+		/* The clock begins anywhere, and wraps. */
+		for (uint64_t start = 0; start < 3; start++) {
+			struct timed timed;
+			iog_iova_t iova;
 
-		place_create(&place, 2, IOG_INVAL_DEFERRED, policies[p]);
-		place.config.deferred_ms = 20;
-		place_attach(&place);
-		assert_int_equal(iog_domain_tick(place.domain, 0, 0), 0);
-		assert_int_equal(iog_domain_tick(place.domain, 0, 1000), 0);
-		assert_int_equal(place.bed.probes[0].domains, 0);
-		for (uint64_t start = 0; start < 2; start++) {
-			iova = mapped(&place, 0, 4096);
-			assert_true(bed_lands(&place.bed, 0, 1, iova));
-			assert_int_equal(unmapped(&place, 0, iova, 4096), 0);
-			assert_int_equal(iog_domain_tick(place.domain, 1, start * 5000 + 900), 0);
-			assert_int_equal(iog_domain_tick(place.domain, 0, start * 5000), 0);
-			assert_int_equal(iog_domain_tick(place.domain, 0, start * 5000 + 19), 0);
-			assert_int_equal(place.bed.probes[0].domains, start);
-			assert_int_equal(iog_domain_tick(place.domain, 0, start * 5000 + 21), 0);
-			assert_int_equal(place.bed.probes[0].domains, start + 1);
-			assert_int_equal(bed_stats(place.domain).deferred, 0);
-			assert_false(bed_lands(&place.bed, 0, 1, iova));
+			timed_create(&timed, ticked[w].policy, ticked[w].mode, start == 2 ? UINT64_MAX - 31 : start * 77777);
+			assert_false(timed_ticks(&timed, 0));
+			for (uint32_t round = 0; round < 3; round++) {
+				for (uint32_t n = 0; n < 5; n++)
+					assert_false(timed_ticks(&timed, 5));
+				iova = timed_unmaps(&timed);
+				assert_false(timed_ticks(&timed, 5));
+				assert_false(timed_ticks(&timed, 5));
+				/* Other lanes' are not this one's. */
+				assert_int_equal(iog_domain_tick(timed.place.domain, 1, timed.now_ms + 900), 0);
+				(void)timed_unmaps(&timed);
+				assert_true(bed_lands(&timed.place.bed, 0, 1, iova));
+				assert_true(timed_ticks(&timed, 5));
+				assert_false(bed_lands(&timed.place.bed, 0, 1, iova));
+				assert_int_equal(bed_stats(timed.place.domain).deferred, 0);
+			}
+			assert_int_equal(iog_domain_tick(timed.place.domain, 2, 0), -IOG_EINVAL);
+			timed_destroy(&timed);
 		}
-		assert_int_equal(iog_domain_tick(place.domain, 2, 0), -IOG_EINVAL);
-		place_destroy(&place);
+	}
+}
+
+/* What may be as old as can be is flushed at once: by the first tick of all, and by one that comes after deferred_ms, or would come then. */
+static void tick_late(void **state)
+{
+	(void)state;
+	for (uint32_t w = 0; w < NR_TICKED; w++) {
+		struct timed timed;
+
+		timed_create(&timed, ticked[w].policy, ticked[w].mode, 1000);
+		(void)timed_unmaps(&timed);
+		assert_true(timed_ticks(&timed, 0));
+		/* Twice in a millisecond: that is not how often they come. */
+		(void)timed_unmaps(&timed);
+		assert_true(timed_ticks(&timed, 0));
+		for (uint64_t ms = TICK_BOUND / 2; ms < 4000; ms += ms / 2) {
+			(void)timed_unmaps(&timed);
+			assert_true(timed_ticks(&timed, ms));
+			assert_false(timed_ticks(&timed, ms));
+		}
+		/* More often again. What comes between two in a millisecond is as old as the first of them at most. */
+		assert_false(timed_ticks(&timed, 2));
+		(void)timed_unmaps(&timed);
+		assert_false(timed_ticks(&timed, 0));
+		for (uint32_t n = 0; n < 8; n++)
+			assert_false(timed_ticks(&timed, 2));
+		assert_true(timed_ticks(&timed, 2));
+		/* One that is longer than the last is late by that. */
+		(void)timed_unmaps(&timed);
+		for (uint32_t n = 0; n < 8; n++)
+			assert_false(timed_ticks(&timed, 2));
+		assert_true(timed_ticks(&timed, 9));
+		timed_destroy(&timed);
+	}
+}
+
+/* At whatever interval, if it is always the same: nothing waits longer than deferred_ms, and no flush comes sooner than it must. */
+static void tick_bound(void **state)
+{
+	uint64_t random = kit_seed("tick");
+
+	(void)state;
+	for (uint32_t w = 0; w < NR_TICKED; w++) {
+		for (uint64_t interval = 1; interval <= TICK_BOUND; interval++) {
+			uint64_t oldest = 0, longest = 0;
+			struct timed timed;
+
+			timed_create(&timed, ticked[w].policy, ticked[w].mode, kit_random(&random));
+			for (uint32_t n = 0; n < 100; n++) {
+				uint64_t before = timed.now_ms, due;
+				bool flushed;
+
+				/* Right after the tick: it cannot be older when the next one comes. */
+				if (!(kit_random(&random) % 4)) {
+					oldest = timed.waiting ? oldest : before;
+					(void)timed_unmaps(&timed);
+				}
+				due = timed.waiting && (timed.since_ms == TICK_LONG_AGO || before + interval - timed.since_ms + interval >= TICK_BOUND);
+				if (timed.waiting && before + interval - oldest > longest)
+					longest = before + interval - oldest;
+				flushed = timed_ticks(&timed, interval);
+				assert_int_equal(flushed, due);
+			}
+			assert_true(longest > 0 && longest <= TICK_BOUND);
+			timed_destroy(&timed);
+		}
 	}
 }
 
@@ -241,7 +403,6 @@ static void others_served(void **state)
 		assert_int_equal(bed_stats(place.domain).deferred, 0);
 		flushes = bed_stats(place.domain).flushes;
 		assert_int_equal(iog_domain_tick(place.domain, 1, 1000), 0);
-		assert_int_equal(iog_domain_tick(place.domain, 1, 9000), 0);
 		assert_int_equal(bed_stats(place.domain).flushes, flushes);
 		/* The bound counts from there. */
 		for (uint32_t n = 5; n < 12; n++)
@@ -875,6 +1036,8 @@ int main(void)
 		cmocka_unit_test(strict),
 		cmocka_unit_test(bound),
 		cmocka_unit_test(tick),
+		cmocka_unit_test(tick_late),
+		cmocka_unit_test(tick_bound),
 		cmocka_unit_test(taken_over),
 		cmocka_unit_test(taken_over_large),
 		cmocka_unit_test(others_served),
