@@ -2,7 +2,7 @@
 /*
  * A device that goes on using every address that it has ever seen, while a trace is replayed. Strict: it reaches nothing after its unmap. Held: nothing that belongs to
  * somebody else. Deferred: it does, but not for longer than the bound. And in each mode, with the safeguard taken out, it must win, and the run must say so: an invalidation
- * that is reported as done and is not (strict, held), a timer that does not come (deferred).
+ * that is reported as done and is not (strict, held), a timer that does not come, or goes by a clock that is slow (deferred; and held, where time is bounded, too).
  *
  * The linker puts __wrap_iog_sim_unit() and __wrap_iog_domain_tick() in the place of those.
  */
@@ -30,7 +30,7 @@
 #define FRAMES 64
 #define ATTACKS 8
 
-static bool forgets_nothing, never_ticks;
+static bool forgets_nothing, never_ticks, slow_clock;
 
 static struct iog_unit_ops broken_ops;
 
@@ -61,7 +61,7 @@ struct iog_unit *__wrap_iog_sim_unit(struct iog_sim *sim)
 
 int __wrap_iog_domain_tick(struct iog_domain *domain, iog_lane_t lane, uint64_t now_ms)
 {
-	return never_ticks ? 0 : __real_iog_domain_tick(domain, lane, now_ms);
+	return never_ticks ? 0 : __real_iog_domain_tick(domain, lane, slow_clock ? now_ms / 2 : now_ms);
 }
 
 static void print_event(FILE *stream, const char *kind, uint32_t index, uint64_t us)
@@ -122,7 +122,7 @@ static void test_withstood(void **state)
 	struct replay_result result;
 
 	(void)state;
-	forgets_nothing = never_ticks = false;
+	forgets_nothing = never_ticks = slow_clock = false;
 	for (size_t i = 0; i < NR_POLICIES * 3; i++) {
 		const struct iog_sim_exposure *exposure = &result.stats.sim.exposure;
 		enum iog_inval_mode mode = (enum iog_inval_mode)(i % 3);
@@ -142,8 +142,8 @@ static void test_withstood(void **state)
 		}
 		/* It does reach what was unmapped: the bound and the holding are not for nothing. */
 		assert_true(exposure->late_bytes > 0);
-		assert_true(exposure->late_max_ns > 0 && exposure->late_max_ns <= replay_bound_ns(&result.config));
-		assert_true(exposure->late_max_ns > 5000000);
+		assert_int_equal(replay_bound_ns(&result.config), DEFERRED_MS * UINT64_C(1000000));
+		assert_true(exposure->late_max_ns > 5000000 && exposure->late_max_ns < replay_bound_ns(&result.config));
 		if (mode == IOG_INVAL_DEFERRED) {
 			assert_true(exposure->reused_bytes > 0);
 		} else {
@@ -198,18 +198,28 @@ static void test_held_broken(void **state)
 	forgets_nothing = false;
 }
 
-static void test_deferred_broken(void **state)
+static void beyond_the_bound(enum iog_inval_mode mode)
 {
 	struct replay_result result;
 
-	(void)state;
-	never_ticks = true;
 	for (size_t i = 0; i < NR_POLICIES; i++) {
-		attack(policies[i], IOG_INVAL_DEFERRED, 1, &result);
+		attack(policies[i], mode, 1, &result);
 		assert_true(result.stats.sim.exposure.late_max_ns > replay_bound_ns(&result.config));
 		assert_true(result.violations > 0);
 	}
+}
+
+static void test_bound_broken(void **state)
+{
+	(void)state;
+	never_ticks = true;
+	beyond_the_bound(IOG_INVAL_DEFERRED);
+	beyond_the_bound(IOG_INVAL_HELD);
 	never_ticks = false;
+	slow_clock = true;
+	beyond_the_bound(IOG_INVAL_DEFERRED);
+	beyond_the_bound(IOG_INVAL_HELD);
+	slow_clock = false;
 }
 
 int main(void)
@@ -219,7 +229,7 @@ int main(void)
 		cmocka_unit_test(test_withstood_by_lanes),
 		cmocka_unit_test(test_strict_broken),
 		cmocka_unit_test(test_held_broken),
-		cmocka_unit_test(test_deferred_broken),
+		cmocka_unit_test(test_bound_broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

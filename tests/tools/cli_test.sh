@@ -284,7 +284,7 @@ json "all(x['attacks'] == 4 * 374 and 0 < x['attacks_landed'] <= x['attacks'] an
 	and x['device_accesses'] == x['iotlb']['hits'] + x['iotlb']['misses']
 	and sum(c['hits'] for c in x['walk_caches']) <= x['iotlb']['misses'] <= x['walk_reads'] + x['walk_caches'][0]['hits'] for x in r['policies'])"
 json "(lambda strict, deferred, held, none: strict['late_bytes'] == strict['exposure_ns']['max'] == strict['bytes_held_peak'] == strict['exposure_bound_ns'] == 0
-	and deferred['late_bytes'] >= deferred['reused_bytes'] > 0 and 0 < deferred['exposure_ns']['max'] <= deferred['exposure_bound_ns'] == 20000000
+	and deferred['late_bytes'] >= deferred['reused_bytes'] > 0 and 0 < deferred['exposure_ns']['max'] <= deferred['exposure_bound_ns'] == 10000000
 	and held['late_bytes'] > 0 and held['reused_bytes'] == held['reuses_exposed'] == 0 and held['bytes_held_peak'] > 0 and sum(held['exposure_ns']['log2']) == held['exposure_ns']['pages']
 	and 'over_none' in held and 'over_none' not in none and none['policy'] == 'window+held+none' and none['reclaim'] == 'none' and none['violations'] == 0)(*r['policies'])"
 expect 0 'recorded\+strict over none' replay --policy recorded --policy recorded+none "$trace"

@@ -70,9 +70,9 @@ def matrix():
             if leaf == 4096:
                 assert per_page(row, row['walk_caches'][0]['misses']) <= 0.05 and commands['ranges'] == commands['ranges_leaf_only'] > 0
         elif mode == 'deferred':
-            assert 0 < exposure['p50'] <= exposure['max'] < 20000000 and row['reuses_exposed'] > 0
+            assert 0 < exposure['p50'] <= exposure['max'] < 10000000 and row['reuses_exposed'] > 0
         elif mode == 'held':
-            assert 0 < exposure['max'] < 20000000 and row['reuses_exposed'] == 0 and 0 < row['bytes_held_peak'] <= 64 << 20
+            assert 0 < exposure['max'] < 10000000 and row['reuses_exposed'] == 0 and 0 < row['bytes_held_peak'] <= 64 << 20
         else:
             assert commands['ranges'] + commands['domains'] + commands['waits'] == 0
         if mode in ('deferred', 'held'):

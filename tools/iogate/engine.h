@@ -25,6 +25,8 @@
 #define DEFERRED_BATCH 256
 /* And how long at most. */
 #define DEFERRED_MS 10
+/* How often the timer of a lane comes, by which that holds. */
+#define TICK_MS 1
 
 struct engine_config {
 	const char *format;

@@ -58,19 +58,19 @@ static void look(struct worker *worker)
 }
 
 /* Ticks after which nothing of before waits any more. */
-#define TICKS_ENOUGH 3
+#define TICKS_ENOUGH (DEFERRED_MS / TICK_MS)
 
-/* What waits after its unmap also ends by time: that of the trace, to which the lane's timer comes each DEFERRED_MS. */
+/* What waits after its unmap also ends by time: that of the trace, by which the lane's timer comes each TICK_MS. */
 static void tick(struct worker *worker, uint32_t event)
 {
 	const struct replay *replay = worker->replay;
 	uint64_t ns = replay->trace->events[event].ns, ms = ns / 1000000;
 	int ret = 0;
 
-	for (uint32_t i = 0; ms >= worker->ticked_ms + DEFERRED_MS && replay->config->mode != IOG_INVAL_STRICT && !ret; i++) {
-		worker->ticked_ms += DEFERRED_MS;
+	for (uint32_t i = 0; ms >= worker->ticked_ms + TICK_MS && replay->config->mode != IOG_INVAL_STRICT && !ret; i++) {
+		worker->ticked_ms += TICK_MS;
 		if (i == TICKS_ENOUGH) {
-			worker->ticked_ms = ms - ms % DEFERRED_MS;
+			worker->ticked_ms = ms - ms % TICK_MS;
 			break;
 		}
 		pace_reach(worker->ticked_ms * 1000000);

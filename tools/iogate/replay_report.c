@@ -37,10 +37,7 @@ const char *replay_policy(const struct replay_config *config)
 
 uint64_t replay_bound_ns(const struct replay_config *config)
 {
-	/* The DMA API's timer notices what waits at one tick, and flushes it at the next. */
-	uint64_t ms = config->policy ? 2 * DEFERRED_MS : DEFERRED_MS;
-
-	return config->mode == IOG_INVAL_STRICT ? 0 : ms * 1000000;
+	return config->mode == IOG_INVAL_STRICT ? 0 : DEFERRED_MS * UINT64_C(1000000);
 }
 
 /* Beside what the judge calls a violation: devices reached memory when they should not have had to try. */

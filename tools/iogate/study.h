@@ -28,9 +28,6 @@
 #define STUDY_LOOK_NS 10
 /* The device's own TLB, 4-way. */
 #define STUDY_ATS_ENTRIES 256
-/* A deferred entry waits for two ticks at most. */
-#define STUDY_BOUND_MS (2 * UINT64_C(10))
-
 /* Rings of a network device: RINGS of them, filled at random, each in order. */
 #define STUDY_RINGS 8
 /* What it sends: a page each so many that it receives, unmapped when so many have been mapped since. */

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "dma_bed.h"
+#include "engine.h"
 #include "interrupt.h"
 #include "memory.h"
 #include "pace.h"
@@ -286,7 +287,7 @@ static int tick(struct run *run)
 {
 	uint64_t ms = pace_now(NULL) / 1000000;
 
-	if (ms < run->ticked_ms + STUDY_BOUND_MS / 2)
+	if (ms < run->ticked_ms + TICK_MS)
 		return 0;
 	run->ticked_ms = ms;
 	return iog_domain_tick(run->bed.domain, 0, ms);
