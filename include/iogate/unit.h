@@ -60,8 +60,8 @@ struct iog_unit_ops {
 
 	/*
 	 * Make the device TLB of @device (IOG_DEVICE_ATS) forget the ranges of @gather, or with NULL everything, and wait for the device's answer. Called after invalidate() has
-	 * returned 0 for the same, because the device may ask for a translation again in between. -IOG_ETIMEDOUT when the device does not answer before the driver's deadline
-	 * for devices. Optional: without it devices with ATS are refused by the unit.
+	 * returned 0 for the same, because the device may ask for a translation again in between. Returns as invalidate(), -IOG_EAGAIN included; but for -IOG_ETIMEDOUT, when it is
+	 * the device that does not answer before the driver's deadline for devices: it is lost, and blocked. Optional: without it devices with ATS are refused by the unit.
 	 */
 	int (*device_invalidate)(struct iog_unit *unit, uint32_t device, const struct iog_gather *gather);
 

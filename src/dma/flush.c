@@ -43,6 +43,16 @@ static void device_lose(struct iog_domain *domain, struct iog_device *device)
 	(void)device->unit->ops->device_block(device->unit, device->id);
 }
 
+/* A wait that hardware has aborted took others' commands with it: ours have to be submitted again. @id: of the domain, or of the device that @call is about. */
+static int submit(int (*call)(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather), struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
+{
+	int error = call(unit, id, gather);
+
+	for (uint32_t again = 0; error == -IOG_EAGAIN && again < SUBMIT_AGAIN_MAX; again++)
+		error = call(unit, id, gather);
+	return error == -IOG_EAGAIN ? -IOG_EIO : error;
+}
+
 /* The device TLBs behind a unit that has forgotten. Each is told, whatever others answer. */
 static int invalidate_devices(struct iog_domain *domain, struct iog_unit *unit, const struct iog_gather *gather)
 {
@@ -59,23 +69,13 @@ static int invalidate_devices(struct iog_domain *domain, struct iog_unit *unit, 
 		if (atomic_load_explicit(&device->lost, memory_order_relaxed)) {
 			device_error = -IOG_ETIMEDOUT;
 		} else {
-			device_error = unit->ops->device_invalidate(unit, device->id, gather);
+			device_error = submit(unit->ops->device_invalidate, unit, device->id, gather);
 			if (device_error == -IOG_ETIMEDOUT)
 				device_lose(domain, device);
 		}
 		error = error ? error : device_error;
 	}
 	return error;
-}
-
-/* A wait that hardware has aborted took others' commands with it: ours have to be submitted again. */
-static int invalidate_unit(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
-{
-	int error = unit->ops->invalidate(unit, id, gather);
-
-	for (uint32_t again = 0; error == -IOG_EAGAIN && again < SUBMIT_AGAIN_MAX; again++)
-		error = unit->ops->invalidate(unit, id, gather);
-	return error == -IOG_EAGAIN ? -IOG_EIO : error;
 }
 
 int iog_domain_invalidate(const struct iog_gather *gather, void *ctx)
@@ -100,7 +100,7 @@ int iog_domain_invalidate(const struct iog_gather *gather, void *ctx)
 			what = NULL;
 		if (gather && !what)
 			domain_lane_count(&lane->widened);
-		unit_error = invalidate_unit(unit, atomic_load_explicit(&domain->units[n].id, memory_order_relaxed), what);
+		unit_error = submit(unit->ops->invalidate, unit, atomic_load_explicit(&domain->units[n].id, memory_order_relaxed), what);
 		/* A device TLB asks the unit when it misses: only one that has forgotten does not teach it the same again. */
 		if (!unit_error && atomic_load_explicit(&domain->ats, memory_order_relaxed))
 			unit_error = invalidate_devices(domain, unit, what);

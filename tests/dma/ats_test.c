@@ -21,6 +21,7 @@ struct script {
 	_Atomic uint64_t unit_at, device_at[DEVICES]; /* when it was last asked */
 	_Atomic uint64_t asked[DEVICES], blocked[DEVICES], sets[DEVICES];
 	_Atomic int unit_error, device_error[DEVICES];
+	_Atomic uint32_t device_aborts[DEVICES]; /* as often it has to be asked again */
 	_Atomic uint32_t placed[DEVICES]; /* the id it is set to, 0: none */
 	_Atomic uint32_t inside[DEVICES];
 	_Atomic uint32_t wrong;
@@ -86,6 +87,10 @@ static int device_invalidate(struct iog_unit *unit, uint32_t device, const struc
 		script->whole = true;
 	}
 	atomic_fetch_sub(&script->inside[device], 1);
+	if (atomic_load(&script->device_aborts[device])) {
+		atomic_fetch_sub(&script->device_aborts[device], 1);
+		return -IOG_EAGAIN;
+	}
 	return atomic_load(&script->device_error[device]);
 }
 
@@ -305,6 +310,44 @@ static void failed(void **state)
 	place_destroy(&place);
 }
 
+/* A wait that was aborted is nobody's fault: the device is asked again, and no other; a few times, and then it is an error, but the device is not lost. */
+static void aborted(void **state)
+{
+	static struct place place;
+	iog_iova_t iova;
+
+	(void)state;
+	place_create(&place, &iog_policy_tree, IOG_INVAL_STRICT);
+	iova = mapped(&place, PAGE);
+	atomic_store(&place.units[0].device_aborts[1], 3);
+	assert_int_equal(unmapped(&place, iova, PAGE), 0);
+	assert_int_equal(asked(&place, 0), 1);
+	assert_int_equal(asked(&place, 1), 4);
+	assert_int_equal(asked(&place, 3), 1);
+	assert_int_equal(bed_stats(place.domain).quarantined, 0);
+
+	iova = mapped(&place, PAGE);
+	atomic_store(&place.units[0].device_aborts[1], 1000000);
+	assert_int_equal(unmapped(&place, iova, PAGE), -IOG_EIO);
+	assert_true(asked(&place, 1) > 5 && asked(&place, 1) < 100);
+	assert_int_equal(asked(&place, 3), 2);
+	assert_int_equal(bed_stats(place.domain).quarantined, PAGE);
+	assert_false(iog_device_is_lost(place.devices[1]));
+	atomic_store(&place.units[0].device_aborts[1], 0);
+	assert_int_equal(iog_domain_flush(place.domain, 0), 0);
+	assert_int_equal(bed_stats(place.domain).quarantined, 0);
+
+	/* The last of them may be one that it does not answer. */
+	iova = mapped(&place, PAGE);
+	atomic_store(&place.units[0].device_aborts[1], 2);
+	atomic_store(&place.units[0].device_error[1], -IOG_ETIMEDOUT);
+	assert_int_equal(unmapped(&place, iova, PAGE), -IOG_ETIMEDOUT);
+	assert_true(iog_device_is_lost(place.devices[1]));
+	assert_int_equal(iog_domain_attach(NULL, place.devices[1]), 0);
+	assert_int_equal(iog_domain_flush(place.domain, 0), 0);
+	place_destroy(&place);
+}
+
 /* ---- devices come and go while lanes invalidate ---- */
 
 struct worker {
@@ -369,6 +412,7 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(lost),
 		cmocka_unit_test(failed),
+		cmocka_unit_test(aborted),
 		cmocka_unit_test(come_and_go),
 	};
 
