@@ -212,8 +212,14 @@ IOG_API int iog_domain_create(const struct iog_domain_config *config, struct iog
  */
 IOG_API int iog_domain_destroy(struct iog_domain *domain);
 
-/* What one call of iog_domain_flush() or iog_domain_trim() gives back, entries; other calls give back less. No call pays for a whole backlog. */
+/*
+ * What one call gives back at most of what flushes have covered, entries: an address, a contiguous piece of held memory, or a call (iog_dma_unmap_release()). No call pays for a whole backlog.
+ *
+ *   IOG_DOMAIN_DRAIN        iog_domain_flush(), iog_domain_trim(), iog_domain_set_mode(). And a mapping for which no address is left but those that wait, as often as it takes
+ *   IOG_DOMAIN_DRAIN_CALL   any other, of which one unmapping may add 514 and another has to make room for as many; 136 in a domain that holds no memory and was given no calls
+ */
 #define IOG_DOMAIN_DRAIN 4096
+#define IOG_DOMAIN_DRAIN_CALL 1228
 
 /**
  * iog_domain_set_mode() - another invalidation mode, from now on.

@@ -57,8 +57,8 @@ int iog_domain_make_room(struct domain_lane *lane)
 	if (ring_is_full(lane))
 		(void)iog_domain_flush_lane(lane);
 	/* All that the unmapping before may have added beyond the bound, see held.h. */
-	while (ring_is_full(lane) && iog_domain_drain(lane, lane, DRAIN_STEP, &error))
-		continue;
+	if (ring_is_full(lane))
+		(void)iog_domain_drain(lane, lane, ring_nr(lane) - lane->domain->deferred_entries + 1, &error);
 	return ring_is_full(lane) ? -IOG_EAGAIN : 0;
 }
 
@@ -211,7 +211,7 @@ static int flush_lanes(struct domain_lane *self, enum lanes_how how, uint32_t *b
 			}
 		/* Only now: from here on the gather may fill again. */
 		error = iog_domain_flushed(self);
-		*budget -= *budget < DRAIN_STEP ? *budget : DRAIN_STEP;
+		*budget = *budget > DRAIN_STEP ? *budget - DRAIN_STEP : 0;
 	}
 	for (uint32_t n = 0; n < domain->lanes_count; n++) {
 		struct domain_lane *lane = &domain->lanes[n];
@@ -279,6 +279,8 @@ static int trim_addresses(struct domain_lane *lane)
 		error = flush_lanes(lane, LANES_ALL, &budget, &more);
 		if (!error && iova)
 			error = iog_iova_drain(iova, IOG_LANE_ALL, lane->lane);
+		/* The rest is not enough for another flush. */
+		more |= rounds && budget < DRAIN_STEP;
 	}
 	return !error && more ? -IOG_EAGAIN : error;
 }

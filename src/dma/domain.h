@@ -43,12 +43,17 @@ enum deferred_marks {
 };
 
 /*
- * Entries that one call gives back: one that has flushed on the way (DRAIN_STEP), one that adds an entry or comes by (DRAIN_FEW: more than one, so that a ring does not fill for want
- * of draining), and one that came for it (DRAIN_MOST: iog_domain_flush(), iog_domain_trim(); in the public header).
+ * Entries that are given back: by a flush on the way of a call (DRAIN_STEP); by a call that adds an entry or comes by (DRAIN_FEW: more than one, so that a ring does not fill for want
+ * of draining); and by one that came for it (DRAIN_MOST: iog_domain_flush(), iog_domain_trim(), iog_domain_set_mode(); in the public header).
+ *
+ * All others give back no more than IOG_DOMAIN_DRAIN_CALL in all: an unmapping looks at the ring (held.c), makes room (iog_domain_make_room()) by giving back what the one before added beyond the bound,
+ * does that once more for bytes, may add the entry by which a flush is due, and those by which another is. DRAIN_PLAIN where nothing is held and none waits for a call, so that one entry is added
+ * at most.
  */
 #define DRAIN_STEP 64
 #define DRAIN_FEW 4
 #define DRAIN_MOST IOG_DOMAIN_DRAIN
+#define DRAIN_PLAIN (2 * (DRAIN_STEP + DRAIN_FEW))
 
 /* A unit has not done what it was told: hardware may remember. All other errors are refusals, or memory that is short. */
 static inline bool domain_unit_failed(int error)
@@ -230,12 +235,20 @@ struct iog_device {
 int iog_domain_invalidate(const struct iog_gather *gather, void *ctx);
 
 /**
- * iog_domain_flush_lane() - iog_domain_flush() inside the lane's gate.
+ * iog_domain_flush_lane() - iog_domain_flush() inside the lane's gate, on the way of another call: DRAIN_STEP entries are given back.
  * @lane: the lane.
  *
  * Return: as iog_domain_flush().
  */
 int iog_domain_flush_lane(struct domain_lane *lane);
+
+/**
+ * iog_domain_flush_step() - the same outside the gate.
+ * @lane: the lane.
+ *
+ * Return: as iog_domain_flush().
+ */
+int iog_domain_flush_step(struct domain_lane *lane);
 
 /* One more run freed lazily; whether a flush is due. Release: its entries are gone; pairs with the acquire in lazy_look(). */
 static inline bool lazy_count(struct domain_lane *lane)

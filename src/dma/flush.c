@@ -145,6 +145,15 @@ int iog_domain_flush_lane(struct domain_lane *lane)
 	return iog_domain_flushed(lane);
 }
 
+int iog_domain_flush_step(struct domain_lane *lane)
+{
+	uintptr_t flags = domain_lane_enter(lane);
+	int error = iog_domain_flush_lane(lane);
+
+	domain_lane_exit(lane, flags);
+	return error;
+}
+
 int iog_domain_flush(struct iog_domain *domain, iog_lane_t number)
 {
 	uintptr_t flags;

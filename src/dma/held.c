@@ -118,10 +118,11 @@ static bool credit_get(struct domain_lane *lane, uint64_t size)
 		return true;
 	if (!atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) || iog_domain_flush_lane(lane))
 		return false;
-	for (uint32_t n = DRAIN_STEP; n < DRAIN_MOST && !credit_take(lane, size); n += DRAIN_STEP)
-		if (!iog_domain_drain(lane, lane, DRAIN_STEP, &error) || error)
+	/* No more than room is made for. */
+	for (uint32_t left = HELD_PLACES - DRAIN_STEP; !credit_take(lane, size); left -= left < DRAIN_STEP ? left : DRAIN_STEP)
+		if (!iog_domain_drain(lane, lane, left < DRAIN_STEP ? left : DRAIN_STEP, &error) || error)
 			return false;
-	return credit_take(lane, size);
+	return true;
 }
 
 /* What was meant to wait does not. */
@@ -422,9 +423,7 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 	mode = how_since(domain, how);
 	if (!error && mode == IOG_INVAL_HELD && (!credit || how.mode != IOG_INVAL_HELD)) {
 		/* More than may be held: it waits for hardware here. */
-		flags = domain_lane_enter(lane);
-		error = iog_domain_flush_lane(lane);
-		domain_lane_exit(lane, flags);
+		error = iog_domain_flush_step(lane);
 		mode = IOG_INVAL_STRICT;
 	}
 	error = settle(lane, &found, mode, error, release, ctx);
@@ -453,11 +452,11 @@ static __attribute__((noinline)) int look(struct domain_lane *lane)
 	return error;
 }
 
-/* Not ready, then: is it after a look, and with more credit? */
+/* Not ready, then: is it after a look, or with more credit? */
 static bool get_ready(struct domain_lane *lane, uint64_t size)
 {
 	uintptr_t flags = domain_lane_enter(lane);
-	bool ready = (ring_nr(lane) < lane->held_look || !look(lane)) && credit_get(lane, size);
+	bool ready = (ring_nr(lane) < lane->held_look || !look(lane)) && credit_take(lane, size);
 
 	domain_lane_exit(lane, flags);
 	return ready;

@@ -18,6 +18,7 @@
 #define HELD_PLACES (HELD_PIECES + 2)
 /* What is left of an unmapping that broke off is taken back in lots of so many pieces. */
 #define REST_PIECES 32
+_Static_assert(2 * HELD_PLACES + 2 * DRAIN_FEW + 3 * DRAIN_STEP == IOG_DOMAIN_DRAIN_CALL, "what one call gives back");
 #define HELD_MAX_DEFAULT (UINT64_C(64) << 20)
 
 /**

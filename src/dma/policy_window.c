@@ -20,7 +20,7 @@ static int flush_domain(void *ctx)
 {
 	struct domain_lane *lane = ctx;
 
-	return iog_domain_flush(lane->domain, lane->lane);
+	return iog_domain_flush_step(lane);
 }
 
 static int create(struct iog_domain *domain, const struct iog_domain_config *config)
@@ -83,7 +83,7 @@ static int clear_at_once(struct domain_lane *lane, iog_iova_t iova, uint64_t siz
 /* Addresses whose entries are gone, and whose invalidation is still to come, were freed. */
 static inline int count_lazy(struct domain_lane *lane)
 {
-	return iog_unlikely(lazy_count(lane)) ? iog_domain_flush(lane->domain, lane->lane) : 0;
+	return iog_unlikely(lazy_count(lane)) ? iog_domain_flush_step(lane) : 0;
 }
 
 static int fill(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot)
