@@ -12,7 +12,7 @@
 #include "cost.h"
 
 #define ROUNDS 4
-#define FAR 512
+#define FAR UINT64_C(512)
 
 static void cost_put(uint32_t *cost, uint64_t ns)
 {
