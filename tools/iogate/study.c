@@ -321,7 +321,7 @@ static bool found_violations(const struct study *study)
 /* @plot: where to put charts, or NULL. */
 static int run_study(const struct request *request, const struct plot *plot)
 {
-	struct study_case *cases = memory_new(STUDY_WORKLOADS * STUDY_ADDRESSES * 27, sizeof(*cases));
+	struct study_case *cases = memory_new((size_t)STUDY_WORKLOADS * STUDY_ADDRESSES * 27, sizeof(*cases));
 	uint32_t ideas[NR_IDEAS] = { 0 };
 	struct study study = { .config = request->config };
 	struct problem problem;

@@ -291,7 +291,7 @@ static int create(struct run *run, struct problem *problem)
 	iova.platform = iog_posix_platform(run->engine.posix);
 	ret = iog_iova_create(&iova, &run->iova);
 	run->gathers = memory_new(GATHERS, sizeof(*run->gathers));
-	run->descriptors = memory_new(UNITS, sizeof(*run->descriptors));
+	run->descriptors = memory_new((size_t)UNITS, sizeof(*run->descriptors));
 	for (uint32_t i = 0; i < GATHERS && !ret; i++)
 		ret = iog_gather_init(&run->gathers[i], run->engine.pgtable, 0, flush_now, run);
 	if (ret)
