@@ -255,15 +255,15 @@ static int flush_for_addresses(void *ctx)
 
 int iog_domain_alloc(struct domain_lane *lane, uint64_t size, iog_iova_t limit, iog_iova_t *iova)
 {
-	struct address_flush waiting = { lane, false };
+	struct address_flush waiting = { lane, true };
 	const struct iog_iova_flush flush = { flush_for_addresses, &waiting };
-	int error;
+	int error = -IOG_ENOSPC;
 
 	/* One that would fail takes all that there is, step by step. */
-	do {
+	while (error == -IOG_ENOSPC && waiting.more) {
 		waiting.more = false;
 		error = iog_iova_alloc(lane->domain->iova, lane->lane, size, limit, &flush, iova);
-	} while (error == -IOG_ENOSPC && waiting.more);
+	}
 	return error;
 }
 
