@@ -256,6 +256,8 @@ expect 2 'after the name' replay --policy recorded+none+strict+none "$trace"
 expect 2 'after the name' replay --policy recorded+strict+ "$trace"
 expect 2 'wants --mode dma' replay --attacker 4 "$trace"
 expect 2 'from 1 to' replay --mode dma --attacker 0 "$trace"
+# Options and values are words of their own.
+# shellcheck disable=SC2046
 expect 2 'at most 16 policies' replay --mode dma $(printf -- '--policy tree %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17) "$trace"
 
 # replay --mode dma: every policy, in both modes, by one thread and by several; all events done, nothing wrong, everything back.
