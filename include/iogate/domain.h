@@ -241,10 +241,11 @@ IOG_API int iog_domain_set_mode(struct iog_domain *domain, iog_lane_t lane, enum
  * @lane: the caller's lane.
  *
  * Concurrent callers share a flush where one that begins after all their unmaps serves them, and its error, if it fails. Of what waited on @lane IOG_DOMAIN_DRAIN entries are given back
- * at most; hardware has forgotten the rest, too, and later calls of the lane give it back.
+ * at most; hardware has forgotten the rest, too, and later calls of the lane give it back. An unmapping of the lane that broke off because the unit did not answer is finished, in as many
+ * calls as it takes.
  *
  * Context: @lane; waits for hardware.
- * Return: 0, also for domains that are not paging; -IOG_EINVAL for a bad @lane; what the unit returned, and then nothing is given back: a later flush may succeed, and gives it back
+ * Return: 0, also for domains that are not paging; -IOG_EINVAL for a bad @lane; -IOG_EAGAIN when such an unmapping is not finished yet: call it again; what the unit returned, and then nothing is given back: a later flush may succeed, and gives it back
  *         then.
  */
 IOG_API int iog_domain_flush(struct iog_domain *domain, iog_lane_t lane);

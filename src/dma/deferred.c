@@ -80,8 +80,10 @@ void iog_domain_quarantine_marked(struct domain_lane *lane, iog_iova_t iova, uin
 {
 	atomic_fetch_add_explicit(&lane->domain->quarantined, size, memory_order_relaxed);
 	lane->unheard = true;
-	if (!ring_is_full(lane))
-		enqueue(lane, iova, size, DEFERRED_QUARANTINED | marks);
+	if (ring_is_full(lane))
+		return;
+	enqueue(lane, iova, size, DEFERRED_QUARANTINED | marks);
+	lane->nr_broken += marks & DEFERRED_MAPPED ? 1 : 0;
 }
 
 void iog_domain_quarantine(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
@@ -137,6 +139,7 @@ uint32_t iog_domain_drain(struct domain_lane *lane, struct domain_lane *from, ui
 			n += (uint32_t)work;
 			if (more)
 				continue;
+			from->nr_broken--;
 		}
 		entry = ring_get(from);
 		from->nr_waiting--;

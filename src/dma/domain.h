@@ -91,6 +91,7 @@ struct domain_lane {
 	struct held_piece *pieces; /* HELD_PIECES; NULL if the domain has no hold ops */
 	struct held_piece *lot;    /* REST_PIECES: of the ring's first entry, that hardware may still remember */
 	uint32_t lot_nr;
+	uint32_t nr_broken;        /* entries marked DEFERRED_MAPPED */
 	uint64_t held_credit;      /* bytes that may be held here: its part of the domain's @held_credit */
 	_Atomic bool settling;     /* an unmapping of the lane looks what has become of its memory: entries marked DEFERRED_MAPPED stay until it knows */
 	bool unheard;              /* an address of the lane waits for a flush since this was last cleared: see iog_held_undo() */
@@ -238,7 +239,7 @@ int iog_domain_invalidate(const struct iog_gather *gather, void *ctx);
  * iog_domain_flush_lane() - iog_domain_flush() inside the lane's gate, on the way of another call: DRAIN_STEP entries are given back.
  * @lane: the lane.
  *
- * Return: as iog_domain_flush().
+ * Return: 0; what the unit returned.
  */
 int iog_domain_flush_lane(struct domain_lane *lane);
 
@@ -246,7 +247,7 @@ int iog_domain_flush_lane(struct domain_lane *lane);
  * iog_domain_flush_step() - the same outside the gate.
  * @lane: the lane.
  *
- * Return: as iog_domain_flush().
+ * Return: 0; what the unit returned.
  */
 int iog_domain_flush_step(struct domain_lane *lane);
 

@@ -156,6 +156,7 @@ int iog_domain_flush_step(struct domain_lane *lane)
 
 int iog_domain_flush(struct iog_domain *domain, iog_lane_t number)
 {
+	struct domain_lane *lane;
 	uintptr_t flags;
 	int error;
 
@@ -163,11 +164,15 @@ int iog_domain_flush(struct iog_domain *domain, iog_lane_t number)
 		return -IOG_EINVAL;
 	if (domain->type != IOG_DOMAIN_PAGING)
 		return 0;
-	flags = domain_lane_enter(&domain->lanes[number]);
-	error = iog_domain_flush_lane(&domain->lanes[number]);
+	lane = &domain->lanes[number];
+	flags = domain_lane_enter(lane);
+	error = iog_domain_flush_lane(lane);
 	if (!error)
-		(void)iog_domain_drain(&domain->lanes[number], &domain->lanes[number], DRAIN_MOST - DRAIN_STEP, &error);
-	domain_lane_exit(&domain->lanes[number], flags);
+		(void)iog_domain_drain(lane, lane, DRAIN_MOST - DRAIN_STEP, &error);
+	/* Of others it is enough that they were flushed. */
+	if (!error && lane->nr_broken)
+		error = -IOG_EAGAIN;
+	domain_lane_exit(lane, flags);
 	return error;
 }
 
