@@ -10,7 +10,7 @@
 #include "dma/domain.h"
 #include "host/sim/internal.h"
 #include "iova/allocator.h"
-#include "rig.h"
+#include "rig_inside.h"
 
 _Atomic uint64_t rig_clock = 1000;
 
@@ -197,11 +197,24 @@ static void release(void *ctx, iog_paddr_t paddr, uint64_t size)
 static const struct iog_hold_ops hold_ops = { hold, release };
 
 /* Without hold ops the caller keeps count. */
-static void mapping_back(struct rig *rig, const struct mapping *mapping)
+void rig_pages_back(struct rig *rig, const struct mapping *mapping)
 {
 	for (uint32_t n = 0; n < mapping->n; n++)
 		for (uint32_t page = 0; page < mapping->pages[n]; page++)
 			page_back(rig, mapping->page[n] + page);
+}
+
+void rig_pages_take(struct rig *rig, const struct mapping *mapping)
+{
+	for (uint32_t n = 0; n < mapping->n; n++)
+		hold(rig, rig->paddr + mapping->page[n] * RIG_PAGE, mapping->pages[n] * RIG_PAGE);
+}
+
+void rig_pages_stick(struct rig *rig, const struct mapping *mapping)
+{
+	for (uint32_t n = 0; n < mapping->n; n++)
+		for (uint32_t page = 0; page < mapping->pages[n]; page++)
+			rig->stuck[mapping->page[n] + page] = true;
 }
 
 static void parcel_back(void *ctx)
@@ -212,11 +225,11 @@ static void parcel_back(void *ctx)
 	rig_must(rig, !parcel->called++);
 	if (rig->config.holds)
 		return;
-	mapping_back(rig, &parcel->mapping);
+	rig_pages_back(rig, &parcel->mapping);
 }
 
 /* Pages that are nobody's, one after the other. */
-static bool pages_find(struct rig *rig, uint32_t pages, uint32_t *first)
+bool rig_pages_find(struct rig *rig, uint32_t pages, uint32_t *first)
 {
 	uint32_t begin = below(rig, RIG_PAGES), run = 0;
 
@@ -255,7 +268,7 @@ static void note_map(const struct rig *rig, const struct mapping *mapping, uint3
 	}
 }
 
-static void note_unmap(const struct rig *rig, const struct mapping *mapping)
+void rig_note_unmap(const struct rig *rig, const struct mapping *mapping)
 {
 	for (uint32_t unit = 0; unit < rig->config.units; unit++)
 		if (rig->fronts[unit].judged)
@@ -277,7 +290,7 @@ void rig_attack(struct rig *rig, uint32_t times)
 }
 
 /* Every device at every page: lands as it should, or, if @gone, nowhere. */
-static void reach(struct rig *rig, const struct mapping *mapping, bool gone)
+void rig_reach(struct rig *rig, const struct mapping *mapping, bool gone)
 {
 	for (uint32_t device = 0; device < rig->config.devices; device++) {
 		for (uint64_t at = 0; at < mapping->size; at += RIG_PAGE) {
@@ -355,7 +368,7 @@ struct mapping *rig_any(struct rig *rig)
 }
 
 /* An error must have a reason: a unit has said so, or a device is lost. */
-static void has_reason(struct rig *rig, int error, uint64_t errors, bool lost)
+void rig_has_reason(struct rig *rig, int error, uint64_t errors, bool lost)
 {
 	rig_must(rig, !error || rig->errors > errors || lost);
 	rig_must(rig, !error || error == -IOG_ETIMEDOUT || error == -IOG_EIO || error == -IOG_EAGAIN || error == -IOG_ENOSPC);
@@ -380,7 +393,7 @@ int rig_map(struct rig *rig, iog_lane_t lane, uint32_t segments, uint32_t pages_
 		return 0;
 	for (uint32_t n = 0; n < segments; n++) {
 		made.pages[n] = 1 + below(rig, pages_most);
-		if (!pages_find(rig, made.pages[n], &made.page[n])) {
+		if (!rig_pages_find(rig, made.pages[n], &made.page[n])) {
 			made.n = n;
 			break;
 		}
@@ -402,14 +415,13 @@ int rig_map(struct rig *rig, iog_lane_t lane, uint32_t segments, uint32_t pages_
 	else
 		error = iog_dma_map(any_device(rig), lane, made.sg[0].paddr, made.size, made.dir, 0, &made.iova);
 	rig->mapping_now = false;
-	has_reason(rig, error, errors, lost);
+	rig_has_reason(rig, error, errors, lost);
 	if (error) {
 		/* What was taken for it may wait, and be given back later; nobody has it now. */
 		return error;
 	}
 	if (!rig->config.holds)
-		for (uint32_t n = 0; n < made.n; n++)
-			hold(rig, made.sg[n].paddr, made.pages[n] * RIG_PAGE);
+		rig_pages_take(rig, &made);
 	rig_must(rig, mapping_has(&made, 1, rig));
 	made.state = MAPPING_LIVE;
 	*mapping = made;
@@ -417,7 +429,7 @@ int rig_map(struct rig *rig, iog_lane_t lane, uint32_t segments, uint32_t pages_
 		if (rig->fronts[u].judged)
 			note_map(rig, mapping, u);
 	if (below(rig, 2))
-		reach(rig, mapping, false);
+		rig_reach(rig, mapping, false);
 	rig->tried[rig->nr_tried++ % RIG_TRIED] = made;
 	if (result)
 		*result = mapping;
@@ -440,7 +452,7 @@ int rig_unmap(struct rig *rig, iog_lane_t lane, struct mapping *mapping, bool by
 		*parcel = (struct parcel){ .rig = rig, .mapping = gone, .next = rig->parcels };
 		rig->parcels = parcel;
 	}
-	note_unmap(rig, &gone);
+	rig_note_unmap(rig, &gone);
 	rig->unmapping = rig->mode == IOG_INVAL_DEFERRED;
 	if (is_list)
 		error = iog_dma_unmap_sg(device, lane, mapping->sg, gone.n, gone.dir, 0);
@@ -449,13 +461,13 @@ int rig_unmap(struct rig *rig, iog_lane_t lane, struct mapping *mapping, bool by
 	else
 		error = iog_dma_unmap(device, lane, gone.iova, gone.size, gone.dir, 0);
 	rig->unmapping = false;
-	has_reason(rig, error, errors, lost);
+	rig_has_reason(rig, error, errors, lost);
 	rig_must(rig, error != -IOG_ENOSPC);
 	if (error == -IOG_EAGAIN) {
 		rig_must(rig, mapping_has(&gone, 1, rig) && !(parcel && parcel->called));
 		mapping->state = MAPPING_REFUSED;
 		/* As it was: for all devices but those that have been lost. */
-		reach(rig, &gone, false);
+		rig_reach(rig, &gone, false);
 		if (parcel)
 			parcel->called = 1;
 		return error;
@@ -464,12 +476,10 @@ int rig_unmap(struct rig *rig, iog_lane_t lane, struct mapping *mapping, bool by
 	if (!rig->config.holds && !by_call) {
 		/* In held mode a list's memory is nobody's until the next flush: there is no hold op to say so. */
 		if (error || rig->mode == IOG_INVAL_HELD) {
-			for (uint32_t n = 0; n < gone.n; n++)
-				for (uint32_t page = 0; page < gone.pages[n]; page++)
-					rig->stuck[gone.page[n] + page] = true;
+			rig_pages_stick(rig, &gone);
 		} else {
 			rig->unmapping = rig->mode == IOG_INVAL_DEFERRED;
-			mapping_back(rig, &gone);
+			rig_pages_back(rig, &gone);
 			rig->unmapping = false;
 		}
 	} else if (!error && rig->mode == IOG_INVAL_STRICT) {
@@ -483,7 +493,7 @@ int rig_unmap(struct rig *rig, iog_lane_t lane, struct mapping *mapping, bool by
 	}
 	/* What strict mode promises. */
 	if (!error && rig->mode == IOG_INVAL_STRICT)
-		reach(rig, &gone, true);
+		rig_reach(rig, &gone, true);
 	return error;
 }
 
@@ -495,7 +505,7 @@ int rig_flush(struct rig *rig, iog_lane_t lane)
 
 	if (!error)
 		memset(rig->early, 0, sizeof(rig->early));
-	has_reason(rig, error, errors, lost);
+	rig_has_reason(rig, error, errors, lost);
 	rig_must(rig, error != -IOG_EAGAIN && error != -IOG_ENOSPC);
 	rig_must(rig, error || (rig->errors == errors && !lost));
 	return error;
@@ -510,7 +520,7 @@ int rig_set_mode(struct rig *rig, iog_lane_t lane, enum iog_inval_mode mode)
 	rig->mode = mode;
 	if (!error)
 		memset(rig->early, 0, sizeof(rig->early));
-	has_reason(rig, error, errors, lost);
+	rig_has_reason(rig, error, errors, lost);
 	rig_must(rig, error != -IOG_EAGAIN && error != -IOG_ENOSPC);
 	rig_must(rig, error || (rig->errors == errors && !lost));
 	return error;
@@ -544,6 +554,7 @@ static void device_attach(struct rig *rig, uint32_t n)
 	for (uint32_t m = 0; m < RIG_MAPPINGS; m++)
 		if (rig->mappings[m].state != MAPPING_NONE)
 			note_map(rig, &rig->mappings[m], n % rig->config.units);
+	rig_others_note(rig, n % rig->config.units);
 }
 
 /* The last device behind a unit takes it out of the domain. */
@@ -555,7 +566,18 @@ static void device_detach(struct rig *rig, uint32_t n)
 	for (uint32_t other = n % rig->config.units; other < rig->config.devices; other += rig->config.units)
 		if (iog_device_domain(rig->devices[other]))
 			return;
+	if (rig->untrusted && front == &rig->fronts[0])
+		return;
 	front->judged = NULL;
+}
+
+/* Then it has to stay. */
+static bool has_run(const struct rig *rig, const struct iog_device *device)
+{
+	for (uint32_t n = 0; n < RIG_RUNS; n++)
+		if (rig->runs[n].run.device == device)
+			return true;
+	return false;
 }
 
 void rig_reset_lost(struct rig *rig)
@@ -563,7 +585,7 @@ void rig_reset_lost(struct rig *rig)
 	for (uint32_t n = 0; n < rig->config.devices; n++) {
 		if (!iog_device_is_lost(rig->devices[n]))
 			continue;
-		switch (below(rig, 3)) {
+		switch (below(rig, has_run(rig, rig->devices[n]) ? 2 : 3)) {
 		case 0:
 			break;
 		case 1:
@@ -628,6 +650,8 @@ void rig_recover(struct rig *rig)
 		}
 		rig_must(rig, mapping->state == MAPPING_NONE);
 	}
+	if (rig->config.others)
+		rig_others_give_back(rig);
 	for (iog_lane_t lane = 0; lane < RIG_LANES; lane++)
 		rig_must(rig, !insist(rig, iog_domain_flush, lane));
 	memset(rig->early, 0, sizeof(rig->early));
@@ -639,6 +663,7 @@ void rig_recover(struct rig *rig)
 		}
 		rig_must(rig, !rig->count[page]);
 	}
+	rig_others_flushed(rig);
 	for (const struct parcel *parcel = rig->parcels; parcel; parcel = parcel->next)
 		rig_must(rig, parcel->called == 1);
 	stats = rig_stats(rig);
@@ -657,11 +682,36 @@ void rig_recover(struct rig *rig)
 	rig_attack(rig, 64);
 	for (uint32_t n = 0; n < RIG_TRIED; n++)
 		if (rig->tried[n].size)
-			reach(rig, &rig->tried[n], true);
+			rig_reach(rig, &rig->tried[n], true);
 }
 
 /* One for all rigs, because making it takes longer than a case. */
 static struct iog_posix *posix;
+
+/* Whose memory goes through this platform, if it has others; and the platform's own calls. */
+static struct rig *watched;
+static struct iog_platform lower;
+
+static void *watched_alloc(void *ctx, size_t size)
+{
+	void *pages = lower.pages_alloc(ctx, size);
+
+	if (watched && watched->allocating && !watched->allocated) {
+		watched->allocated = pages;
+		watched->allocated_size = size;
+	}
+	return pages;
+}
+
+/* Anybody may get it now: no device may reach it. */
+static void watched_free(void *ctx, void *pages, size_t size)
+{
+	if (watched && watched->allocated == pages)
+		watched->allocated = NULL;
+	for (uint32_t u = 0; watched && watched->domain && u < watched->config.units; u++)
+		iog_sim_note_reuse(watched->fronts[u].sim, (uint64_t)(uintptr_t)pages - lower.direct_map_offset, size);
+	lower.pages_free(ctx, pages, size);
+}
 
 static void platform_create(struct rig *rig)
 {
@@ -674,6 +724,12 @@ static void platform_create(struct rig *rig)
 	rig->object_bytes = before.object_bytes;
 	rig->platform = *iog_posix_platform(posix);
 	rig->platform.now_ns = now_ns;
+	lower = rig->platform;
+	watched = rig->config.others ? rig : NULL;
+	if (watched) {
+		rig->platform.pages_alloc = watched_alloc;
+		rig->platform.pages_free = watched_free;
+	}
 	rig->observed = rig->platform;
 }
 
@@ -721,6 +777,8 @@ void rig_create(struct rig *rig, const struct rig_config *config, uint64_t seed,
 		device_make(rig, n);
 		device_attach(rig, n);
 	}
+	if (rig->config.others)
+		rig_others_create(rig);
 }
 
 void rig_destroy(struct rig *rig)
@@ -730,7 +788,10 @@ void rig_destroy(struct rig *rig)
 
 	for (uint32_t n = 0; n < rig->config.devices; n++)
 		rig_must(rig, !iog_device_destroy(rig->devices[n]));
+	if (rig->untrusted)
+		rig_must(rig, !iog_device_destroy(rig->untrusted));
 	rig_must(rig, !iog_domain_destroy(rig->domain));
+	rig->domain = NULL;
 	for (uint32_t u = 0; u < rig->config.units; u++) {
 		rig_must(rig, !iog_unit_fini(&rig->fronts[u].unit));
 		iog_sim_stats(rig->fronts[u].sim, &stats);
@@ -738,6 +799,9 @@ void rig_destroy(struct rig *rig)
 	}
 	rig_must(rig, !iog_tablemem_destroy(rig->mem));
 	rig->platform.pages_free(rig->platform.ctx, rig->memory, RIG_PAGES * RIG_PAGE);
+	if (rig->config.others)
+		rig_others_destroy(rig);
+	watched = NULL;
 	for (uint32_t u = 0; u < rig->config.units; u++)
 		iog_sim_destroy(rig->fronts[u].sim);
 	while (rig->parcels) {

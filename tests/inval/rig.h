@@ -39,6 +39,11 @@
 #define RIG_MAPPINGS 48
 #define RIG_SEGMENTS 6
 #define RIG_TRIED 32
+#define RIG_RUNS 3
+#define RIG_PLACES 6
+#define RIG_SHARED 4
+#define RIG_BOUNCED 4
+#define RIG_BOUNCED_PAGES 4
 /* What looking at the clock moves it by, ns. */
 #define RIG_LOOK 100
 /* The range of addresses, from here on. */
@@ -61,6 +66,7 @@ struct rig_config {
 	uint32_t devices;       /* default 1; the nth is behind unit n % units */
 	uint32_t ats, no_reuse; /* bits: devices that have a TLB, that never come back */
 	uint32_t pgtable_flags;
+	bool others;            /* what others.c has, too */
 	bool holds;             /* hold ops; otherwise memory is the caller's again as the mode says */
 	uint32_t deferred_entries;
 	uint64_t held_max;
@@ -83,6 +89,7 @@ enum mapping_state {
 	MAPPING_NONE = 0,
 	MAPPING_LIVE,
 	MAPPING_REFUSED, /* its unmapping was, and changed nothing */
+	MAPPING_VOID,    /* it failed, or its unmapping did: nobody's until a flush succeeds */
 };
 
 struct mapping {
@@ -93,6 +100,36 @@ struct mapping {
 	uint32_t n; /* segments; those of a list if there is more than one */
 	struct iog_sg sg[RIG_SEGMENTS];
 	uint32_t page[RIG_SEGMENTS], pages[RIG_SEGMENTS]; /* of the owner */
+};
+
+/* A reserved run, with places for pages that are linked and unlinked. */
+struct rig_run {
+	struct iog_dma_run run;
+	uint32_t stride; /* pages */
+	struct mapping places[RIG_PLACES];
+};
+
+/* Memory of iog_dma_alloc(). */
+struct rig_shared {
+	struct mapping at; /* @iova, whole size */
+	uint64_t asked;
+	void *va;
+};
+
+/* A buffer of the device that is not trusted. */
+struct rig_bounced {
+	struct mapping at; /* whole pages */
+	iog_iova_t iova;
+	uint64_t offset, size; /* in its memory */
+	unsigned char value;   /* of its bytes */
+	uint32_t called, by_call;
+};
+
+/* What the library has kept after an error. */
+struct kept {
+	void *va;
+	uint64_t size;
+	struct kept *next;
 };
 
 /* Memory on its way back to its owner, where a call says so. */
@@ -130,6 +167,17 @@ struct rig {
 	uint32_t nr_tried;
 	bool mapping_now; /* addresses that are nobody's may become somebody's at any moment */
 
+	/* others.c */
+	struct rig_run runs[RIG_RUNS];
+	struct rig_shared shared[RIG_SHARED];
+	struct rig_bounced bounced[RIG_BOUNCED];
+	unsigned char *bounce_memory;
+	struct iog_device *untrusted; /* behind the first unit, RIG_DEVICES */
+	bool allocating;              /* the first memory that is taken now is @allocated, until it is given back */
+	void *allocated;
+	uint64_t allocated_size;
+	struct kept *kept;
+
 	uint64_t errors; /* that units returned */
 	uint64_t violations, failures;
 	uint64_t early_reuses; /* of the violations */
@@ -157,6 +205,14 @@ int rig_unmap(struct rig *rig, iog_lane_t lane, struct mapping *mapping, bool by
 int rig_flush(struct rig *rig, iog_lane_t lane);
 int rig_set_mode(struct rig *rig, iog_lane_t lane, enum iog_inval_mode mode);
 struct mapping *rig_any(struct rig *rig);
+/* The same with what others.c has: of any, if there is one. */
+int rig_link(struct rig *rig, iog_lane_t lane);
+int rig_unlink(struct rig *rig, iog_lane_t lane);
+int rig_release(struct rig *rig, iog_lane_t lane);
+int rig_alloc(struct rig *rig, iog_lane_t lane);
+int rig_free(struct rig *rig, iog_lane_t lane);
+int rig_bounce_map(struct rig *rig, iog_lane_t lane);
+int rig_bounce_unmap(struct rig *rig, iog_lane_t lane);
 /* Accesses of any device at any address that was mapped once. */
 void rig_attack(struct rig *rig, uint32_t times);
 
