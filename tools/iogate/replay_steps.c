@@ -221,7 +221,7 @@ static void unmap_list(struct worker *worker, uint32_t event, const struct plan_
 	begin = clock_ns();
 	ret = iog_dma_unmap_sg(replay->bed.device, worker->lane, mapped->sg, mapping->nr_segments, DIR, 0);
 	*ns += clock_ns() - begin;
-	tickets_returned(&worker->tickets, replay->bed.sim);
+	shares_returned(&replay->shares, &worker->tickets, replay->bed.sim);
 	if (ret)
 		dma_failed(replay, event, "unmap of", ret);
 	for (uint32_t i = 0; i < count; i++)
@@ -238,7 +238,7 @@ static void unmap_single(struct worker *worker, uint32_t event, const struct pla
 	int ret = iog_dma_unmap(replay->bed.device, worker->lane, mapped->iova, mapping->size, DIR, 0);
 
 	*ns += clock_ns() - begin;
-	tickets_returned(&worker->tickets, replay->bed.sim);
+	shares_returned(&replay->shares, &worker->tickets, replay->bed.sim);
 	if (ret)
 		dma_failed(replay, event, "unmap of", ret);
 	if (last)
@@ -256,7 +256,7 @@ static void unmap_piece(struct worker *worker, uint32_t event, const struct plan
 	begin = clock_ns();
 	ret = iog_dma_unlink(&mapped->run, worker->lane, piece->offset, piece->size);
 	*ns += clock_ns() - begin;
-	tickets_returned(&worker->tickets, replay->bed.sim);
+	shares_returned(&replay->shares, &worker->tickets, replay->bed.sim);
 	if (ret)
 		dma_failed(replay, event, "unmap of", ret);
 	else

@@ -14,12 +14,24 @@ void shares_init(struct shares *shares, struct iog_sim_domain *seen, bool counte
 	*shares = (struct shares){ .seen = seen, .counted = counted };
 	pthread_mutex_init(&shares->mutex, NULL);
 	users_init(&shares->users);
+	users_init(&shares->leavers);
 }
 
 void shares_fini(struct shares *shares)
 {
 	pthread_mutex_destroy(&shares->mutex);
 	users_fini(&shares->users);
+	users_fini(&shares->leavers);
+	free(shares->others.list);
+}
+
+static void add(struct tickets *tickets, struct leaving leaving)
+{
+	if (tickets->count == tickets->room) {
+		tickets->room = tickets->room ? tickets->room * 2 : 64;
+		tickets->list = memory_resize(tickets->list, tickets->room, sizeof(*tickets->list));
+	}
+	tickets->list[tickets->count++] = leaving;
 }
 
 /* @tickets: of an unmap; NULL: a map. */
@@ -31,11 +43,7 @@ static void tell(struct shares *shares, uint64_t iova, uint64_t paddr, uint64_t 
 		iog_sim_note_map(shares->seen, iova, paddr, size, prot);
 		return;
 	}
-	if (tickets->count == tickets->room) {
-		tickets->room = tickets->room ? tickets->room * 2 : 64;
-		tickets->list = memory_resize(tickets->list, tickets->room, sizeof(*tickets->list));
-	}
-	tickets->list[tickets->count++] = iog_sim_note_unmap(shares->seen, iova, size);
+	add(tickets, (struct leaving){ iova, size, iog_sim_note_unmap(shares->seen, iova, size) });
 }
 
 /* The stretches whose count has changed between nobody and one, as long as they go. Returns whether the first page is among them. */
@@ -51,10 +59,14 @@ static bool change(struct shares *shares, uint64_t iova, uint64_t paddr, uint64_
 	pthread_mutex_lock(&shares->mutex);
 	for (at = 0; at < size; at += SIZE_4K) {
 		changed = users_change(&shares->users, (iova + at) / SIZE_4K, !tickets);
+		if (tickets)
+			users_change(&shares->leavers, (iova + at) / SIZE_4K, true);
 		first |= changed && !at;
 		if (changed)
 			continue;
 		tell(shares, iova + begin, paddr + begin, at - begin, prot, tickets);
+		if (tickets)
+			add(tickets, (struct leaving){ iova + at, SIZE_4K, 0 });
 		begin = at + SIZE_4K;
 	}
 	tell(shares, iova + begin, paddr + begin, at - begin, prot, tickets);
@@ -72,9 +84,42 @@ bool shares_unmap(struct shares *shares, uint64_t iova, uint64_t size, struct ti
 	return change(shares, iova, 0, size, 0, tickets);
 }
 
-void tickets_returned(struct tickets *tickets, struct iog_sim *sim)
+static bool has_left(const struct shares *shares, const struct leaving *leaving)
 {
-	for (uint32_t i = 0; i < tickets->count; i++)
-		iog_sim_note_unmapped(sim, tickets->list[i]);
+	for (uint64_t at = 0; at < leaving->size; at += SIZE_4K) {
+		if (users_of(&shares->leavers, (leaving->iova + at) / SIZE_4K))
+			return false;
+	}
+	return true;
+}
+
+void shares_returned(struct shares *shares, struct tickets *tickets, struct iog_sim *sim)
+{
+	struct tickets *others = &shares->others;
+	uint32_t kept = 0;
+
+	if (!shares->counted) {
+		for (uint32_t i = 0; i < tickets->count; i++)
+			iog_sim_note_unmapped(sim, tickets->list[i].ticket);
+		tickets->count = 0;
+		return;
+	}
+	pthread_mutex_lock(&shares->mutex);
+	for (uint32_t i = 0; i < tickets->count; i++) {
+		const struct leaving *leaving = &tickets->list[i];
+
+		for (uint64_t at = 0; at < leaving->size; at += SIZE_4K)
+			users_change(&shares->leavers, (leaving->iova + at) / SIZE_4K, false);
+		if (leaving->ticket)
+			add(others, *leaving);
+	}
 	tickets->count = 0;
+	for (uint32_t i = 0; i < others->count; i++) {
+		if (has_left(shares, &others->list[i]))
+			iog_sim_note_unmapped(sim, others->list[i].ticket);
+		else
+			others->list[kept++] = others->list[i];
+	}
+	others->count = kept;
+	pthread_mutex_unlock(&shares->mutex);
 }

@@ -63,3 +63,8 @@ bool users_change(struct users *users, uint64_t page, bool more)
 	found->users += more ? 1 : UINT32_MAX;
 	return found->users == (more ? 1 : 0);
 }
+
+uint32_t users_of(const struct users *users, uint64_t page)
+{
+	return find(users, page)->users;
+}

@@ -27,4 +27,7 @@ void users_fini(struct users *users);
 /* A user more or less of a page, by its number. Returns whether it is the only one now, or nobody. */
 bool users_change(struct users *users, uint64_t page, bool more);
 
+/* How many users a page has. */
+uint32_t users_of(const struct users *users, uint64_t page);
+
 #endif
