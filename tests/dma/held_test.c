@@ -4,132 +4,8 @@
  * and no more bytes wait than may.
  */
 #include <pthread.h>
-#include <string.h>
 
-#include <iogate/dma.h>
-
-#include "bed.h"
-
-#define PAGE UINT64_C(4096)
-#define PAGES (BED_MEMORY / PAGE)
-#define LANES 3
-
-static const struct iog_policy *const policies[] = { &iog_policy_window, &iog_policy_tree, &iog_policy_magazine, &iog_policy_pooled };
-#define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
-static const enum iog_inval_mode modes[] = { IOG_INVAL_STRICT, IOG_INVAL_DEFERRED, IOG_INVAL_HELD };
-
-struct place {
-	struct bed bed;
-	struct iog_domain_config config;
-	struct iog_domain *domain;
-	struct iog_device *device;
-	_Atomic int count[PAGES]; /* references to each page of the bed's memory */
-	_Atomic uint64_t holds, releases; /* pages */
-	_Atomic uint64_t largest;         /* release, bytes */
-	_Atomic uint32_t calls, wrong;
-};
-
-static void note(struct place *place, iog_paddr_t paddr, uint64_t size, int by)
-{
-	for (uint64_t at = paddr; at < paddr + size; at += PAGE) {
-		int before;
-
-		if (at % PAGE || at < place->bed.paddr || at >= place->bed.paddr + BED_MEMORY) {
-			atomic_fetch_add(&place->wrong, 1);
-			continue;
-		}
-		before = atomic_fetch_add(&place->count[(at - place->bed.paddr) / PAGE], by);
-		if (before + by < 0)
-			atomic_fetch_add(&place->wrong, 1);
-	}
-	if (by < 0 && size > atomic_load(&place->largest))
-		atomic_store(&place->largest, size);
-	atomic_fetch_add(by > 0 ? &place->holds : &place->releases, size / PAGE);
-}
-
-static void hold(void *ctx, iog_paddr_t paddr, uint64_t size)
-{
-	note(ctx, paddr, size, 1);
-}
-
-static void release(void *ctx, iog_paddr_t paddr, uint64_t size)
-{
-	note(ctx, paddr, size, -1);
-}
-
-static void called(void *ctx)
-{
-	atomic_fetch_add(&((struct place *)ctx)->calls, 1);
-}
-
-static const struct iog_hold_ops hold_ops = { hold, release };
-
-static void place_begin(struct place *place, const struct iog_policy *policy, enum iog_inval_mode mode)
-{
-	memset(place, 0, sizeof(*place));
-	bed_create(&place->bed, LANES);
-	place->config = bed_config(&place->bed);
-	place->config.policy = policy;
-	place->config.mode = mode;
-	place->config.deferred_entries = 16;
-	place->config.hold = &hold_ops;
-	place->config.hold_ctx = place;
-}
-
-static void place_attach(struct place *place)
-{
-	place->domain = bed_domain(&place->config);
-	place->device = bed_device(&place->bed, 0, 1, NULL);
-	assert_int_equal(iog_domain_attach(place->domain, place->device), 0);
-}
-
-/* Everything is unmapped: all references are back at the latest after the next flush of everything. */
-static void place_settle(struct place *place)
-{
-	int error;
-
-	do
-		error = iog_domain_trim(place->domain, 0);
-	while (error == -IOG_EAGAIN);
-	assert_int_equal(error, 0);
-	for (uint32_t page = 0; page < PAGES; page++)
-		assert_int_equal(place->count[page], 0);
-	assert_int_equal(atomic_load(&place->holds), atomic_load(&place->releases));
-	assert_int_equal(atomic_load(&place->wrong), 0);
-	assert_int_equal(bed_stats(place->domain).held_bytes, 0);
-	assert_int_equal(bed_stats(place->domain).held_entries, 0);
-	for (uint32_t lane = 0; lane < LANES; lane++)
-		assert_int_equal(place->domain->lanes[lane].nr_deferred, 0);
-	assert_int_equal(place->domain->held_credit, 0);
-	assert_int_equal(bed_stats(place->domain).quarantined, 0);
-	assert_int_equal(bed_stats(place->domain).iova.live_bytes, 0);
-}
-
-static void place_destroy(struct place *place)
-{
-	assert_int_equal(iog_device_destroy(place->device), 0);
-	assert_int_equal(iog_domain_destroy(place->domain), 0);
-	bed_destroy(&place->bed);
-}
-
-static iog_iova_t mapped(struct place *place, iog_lane_t lane, uint64_t offset, uint64_t size)
-{
-	iog_iova_t iova = 0;
-
-	assert_int_equal(iog_dma_map(place->device, lane, place->bed.paddr + offset, size, IOG_DMA_BIDIRECTIONAL, 0, &iova), 0);
-	return iova;
-}
-
-static int unmapped(struct place *place, iog_lane_t lane, iog_iova_t iova, uint64_t size)
-{
-	return iog_dma_unmap(place->device, lane, iova, size, IOG_DMA_BIDIRECTIONAL, 0);
-}
-
-/* The judge is told where accesses are made. */
-static void note_map(struct place *place, iog_iova_t iova, uint64_t offset, uint64_t size)
-{
-	iog_sim_note_map(iog_sim_device_domain(place->bed.probes[0].sim, 1), iova, place->bed.paddr + offset, (size + PAGE - 1) / PAGE * PAGE, BED_RW);
-}
+#include "place.h"
 
 /* When each mode lets go: strict and deferred at unmap, one with hardware having forgotten and one without; held by the flush. */
 static void promises(void **state)
@@ -137,31 +13,31 @@ static void promises(void **state)
 	static const uint64_t sizes[] = { 100, PAGE, 5 * PAGE, 300 * PAGE };
 
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
 		for (uint32_t m = 0; m < 3; m++) {
 			static struct place place;
 
-			place_begin(&place, policies[p], modes[m]);
+			place_begin(&place, place_policies[p], place_modes[m]);
 			place_attach(&place);
 			for (uint32_t s = 0; s < 4; s++) {
 				uint64_t pages = (sizes[s] + PAGE - 1) / PAGE;
 				/* A window of the lane's own has to be there for the short way. */
-				iog_iova_t other = mapped(&place, 0, 0, PAGE), iova = mapped(&place, 0, 2 * PAGE, sizes[s]);
+				iog_iova_t other = place_map(&place, 0, 0, PAGE), iova = place_map(&place, 0, 2 * PAGE, sizes[s]);
 
 				assert_int_equal(place.count[2], 1);
 				assert_int_equal(place.count[1 + pages], 1);
 				assert_int_equal(place.count[2 + pages], 0);
-				note_map(&place, iova, 2 * PAGE, sizes[s]);
+				place_note_map(&place, iova, 2 * PAGE, sizes[s]);
 				assert_true(bed_lands(&place.bed, 0, 1, iova));
-				assert_int_equal(unmapped(&place, 0, other, PAGE), 0);
+				assert_int_equal(place_unmap(&place, 0, other, PAGE), 0);
 				bed_note_unmap(&place.bed, 0, 1, iova, pages * PAGE);
-				assert_int_equal(unmapped(&place, 0, iova, sizes[s]), 0);
-				assert_int_equal(bed_lands(&place.bed, 0, 1, iova), modes[m] != IOG_INVAL_STRICT);
-				assert_int_equal(place.count[2], modes[m] == IOG_INVAL_HELD);
-				assert_int_equal(place.count[1 + pages], modes[m] == IOG_INVAL_HELD);
-				assert_int_equal(bed_stats(place.domain).held_bytes, modes[m] == IOG_INVAL_HELD ? (pages + 1) * PAGE : 0);
-				assert_int_equal(bed_stats(place.domain).held_entries, modes[m] == IOG_INVAL_HELD ? 2 : 0);
-				assert_int_equal(unmapped(&place, 0, iova, sizes[s]), -IOG_ENOENT);
+				assert_int_equal(place_unmap(&place, 0, iova, sizes[s]), 0);
+				assert_int_equal(bed_lands(&place.bed, 0, 1, iova), place_modes[m] != IOG_INVAL_STRICT);
+				assert_int_equal(place.count[2], place_modes[m] == IOG_INVAL_HELD);
+				assert_int_equal(place.count[1 + pages], place_modes[m] == IOG_INVAL_HELD);
+				assert_int_equal(bed_stats(place.domain).held_bytes, place_modes[m] == IOG_INVAL_HELD ? (pages + 1) * PAGE : 0);
+				assert_int_equal(bed_stats(place.domain).held_entries, place_modes[m] == IOG_INVAL_HELD ? 2 : 0);
+				assert_int_equal(place_unmap(&place, 0, iova, sizes[s]), -IOG_ENOENT);
 				assert_int_equal(iog_domain_flush(place.domain, 0), 0);
 				assert_int_equal(place.count[2], 0);
 				/* Contiguous pages in one piece. */
@@ -177,31 +53,31 @@ static void promises(void **state)
 static void call(void **state)
 {
 	(void)state;
-	for (uint32_t p = 0; p < 2 * NR_POLICIES; p++) {
+	for (uint32_t p = 0; p < 2 * PLACE_POLICIES; p++) {
 		for (uint32_t m = 0; m < 3; m++) {
 			static struct place place;
 			iog_iova_t iova;
 
-			place_begin(&place, policies[p / 2], modes[m]);
+			place_begin(&place, place_policies[p / 2], place_modes[m]);
 			if (p & 1)
 				place.config.hold = NULL;
 			place_attach(&place);
 			for (uint32_t n = 0; n < 3; n++) {
 				uint64_t size = n == 0 ? PAGE : n == 1 ? 7 * PAGE : 500 * PAGE;
 
-				iova = mapped(&place, 0, 0, size);
+				iova = place_map(&place, 0, 0, size);
 				assert_int_equal(iog_dma_unmap_release(place.device, 0, iova, size, IOG_DMA_BIDIRECTIONAL, 0, NULL, NULL), -IOG_EINVAL);
-				assert_int_equal(iog_dma_unmap_release(place.device, 0, iova, size, IOG_DMA_BIDIRECTIONAL, 0, called, &place), 0);
-				assert_int_equal(place.calls, n + (modes[m] == IOG_INVAL_STRICT));
-				assert_int_equal(iog_dma_unmap_release(place.device, 0, iova, size, IOG_DMA_BIDIRECTIONAL, 0, called, &place), -IOG_ENOENT);
+				assert_int_equal(iog_dma_unmap_release(place.device, 0, iova, size, IOG_DMA_BIDIRECTIONAL, 0, place_called, &place), 0);
+				assert_int_equal(place.calls, n + (place_modes[m] == IOG_INVAL_STRICT));
+				assert_int_equal(iog_dma_unmap_release(place.device, 0, iova, size, IOG_DMA_BIDIRECTIONAL, 0, place_called, &place), -IOG_ENOENT);
 				assert_int_equal(iog_domain_flush(place.domain, 0), 0);
 				assert_int_equal(place.calls, n + 1);
 			}
 			/* What the unit does not answer is told when it does; and when as much waits as may, nothing is changed. */
-			iova = mapped(&place, 0, 0, PAGE);
+			iova = place_map(&place, 0, 0, PAGE);
 			atomic_store(&place.bed.probes[0].fail_invalidate, -IOG_ETIMEDOUT);
-			assert_int_equal(iog_dma_unmap_release(place.device, 0, iova, PAGE, IOG_DMA_BIDIRECTIONAL, 0, called, &place),
-					 modes[m] == IOG_INVAL_STRICT ? -IOG_ETIMEDOUT : 0);
+			assert_int_equal(iog_dma_unmap_release(place.device, 0, iova, PAGE, IOG_DMA_BIDIRECTIONAL, 0, place_called, &place),
+					 place_modes[m] == IOG_INVAL_STRICT ? -IOG_ETIMEDOUT : 0);
 			assert_int_equal(place.calls, 3);
 			assert_int_equal(iog_domain_flush(place.domain, 0), -IOG_ETIMEDOUT);
 			assert_int_equal(place.calls, 3);
@@ -218,7 +94,7 @@ static void call(void **state)
 static void pieces(void **state)
 {
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
 		for (uint32_t m = 0; m < 3; m++) {
 			for (uint32_t n = 64; n <= 1200; n = n == 64 ? 500 : n + 700) {
 				static struct iog_sg sg[1200];
@@ -226,22 +102,22 @@ static void pieces(void **state)
 				uint32_t mapped_n;
 				int before;
 
-				place_begin(&place, policies[p], modes[m]);
+				place_begin(&place, place_policies[p], place_modes[m]);
 				place.config.deferred_entries = 2000;
 				place_attach(&place);
 				for (uint32_t i = 0; i < n; i++)
-					sg[i] = (struct iog_sg){ .paddr = place.bed.paddr + (i * 3 % PAGES) * PAGE, .size = PAGE };
+					sg[i] = (struct iog_sg){ .paddr = place.bed.paddr + (i * 3 % PLACE_PAGES) * PAGE, .size = PAGE };
 				assert_int_equal(iog_dma_map_sg(place.device, 0, sg, n, IOG_DMA_BIDIRECTIONAL, 0, NULL, &mapped_n), 0);
 				assert_int_equal(atomic_load(&place.holds), n);
 				before = place.count[3];
-				note_map(&place, sg[0].iova, 0, PAGE);
+				place_note_map(&place, sg[0].iova, 0, PAGE);
 				assert_true(bed_lands(&place.bed, 0, 1, sg[0].iova));
 				bed_note_unmap(&place.bed, 0, 1, sg[0].iova, PAGE);
 				assert_int_equal(iog_dma_unmap_sg(place.device, 0, sg, n, IOG_DMA_BIDIRECTIONAL, 0), 0);
 				/* Too many to wait: hardware has forgotten them. */
 				if (n > 512)
 					assert_false(bed_lands(&place.bed, 0, 1, sg[0].iova));
-				assert_int_equal(place.count[3], modes[m] == IOG_INVAL_HELD && n <= 512 ? before : 0);
+				assert_int_equal(place.count[3], place_modes[m] == IOG_INVAL_HELD && n <= 512 ? before : 0);
 				place_settle(&place);
 				place_destroy(&place);
 			}
@@ -253,17 +129,17 @@ static void pieces(void **state)
 static void crowded(void **state)
 {
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
 		static struct iog_sg sg[6][400];
 		static struct place place;
 		uint32_t mapped_n;
 
-		place_begin(&place, policies[p], IOG_INVAL_HELD);
+		place_begin(&place, place_policies[p], IOG_INVAL_HELD);
 		place.config.deferred_entries = 2;
 		place_attach(&place);
 		for (uint32_t list = 0; list < 6; list++) {
 			for (uint32_t i = 0; i < 400; i++)
-				sg[list][i] = (struct iog_sg){ .paddr = place.bed.paddr + (i * 3 + list) % PAGES * PAGE, .size = PAGE };
+				sg[list][i] = (struct iog_sg){ .paddr = place.bed.paddr + (i * 3 + list) % PLACE_PAGES * PAGE, .size = PAGE };
 			assert_int_equal(iog_dma_map_sg(place.device, 0, sg[list], 400, IOG_DMA_BIDIRECTIONAL, 0, NULL, &mapped_n), 0);
 		}
 		for (uint32_t list = 0; list < 6; list++) {
@@ -279,29 +155,29 @@ static void crowded(void **state)
 static void bounded(void **state)
 {
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
 		static struct place place;
 		iog_iova_t iova[64];
 
-		place_begin(&place, policies[p], IOG_INVAL_HELD);
+		place_begin(&place, place_policies[p], IOG_INVAL_HELD);
 		place.config.deferred_entries = 1000;
 		place.config.held_max = 10 * PAGE;
 		place_attach(&place);
 		for (uint32_t n = 0; n < 64; n++)
-			iova[n] = mapped(&place, n % 2, n * PAGE, PAGE);
+			iova[n] = place_map(&place, n % 2, n * PAGE, PAGE);
 		for (uint32_t n = 0; n < 64; n++) {
-			assert_int_equal(unmapped(&place, n % 2, iova[n], PAGE), 0);
+			assert_int_equal(place_unmap(&place, n % 2, iova[n], PAGE), 0);
 			assert_true(bed_stats(place.domain).held_bytes <= 10 * PAGE);
 			assert_int_equal(bed_stats(place.domain).held_bytes, (n + 1 - atomic_load(&place.releases)) * PAGE);
 		}
 		assert_true(bed_stats(place.domain).held_bytes_most <= 20 * PAGE);
 		assert_true(bed_stats(place.domain).flushes >= 3);
 		/* More in one piece than may wait at all. */
-		iova[0] = mapped(&place, 0, 0, 11 * PAGE);
-		note_map(&place, iova[0], 0, 11 * PAGE);
+		iova[0] = place_map(&place, 0, 0, 11 * PAGE);
+		place_note_map(&place, iova[0], 0, 11 * PAGE);
 		assert_true(bed_lands(&place.bed, 0, 1, iova[0]));
 		bed_note_unmap(&place.bed, 0, 1, iova[0], 11 * PAGE);
-		assert_int_equal(unmapped(&place, 0, iova[0], 11 * PAGE), 0);
+		assert_int_equal(place_unmap(&place, 0, iova[0], 11 * PAGE), 0);
 		assert_false(bed_lands(&place.bed, 0, 1, iova[0]));
 		assert_true(bed_stats(place.domain).held_bytes <= 10 * PAGE);
 		place_settle(&place);
@@ -313,19 +189,19 @@ static void bounded(void **state)
 static void no_answer(void **state)
 {
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
 		for (uint32_t m = 0; m < 3; m++) {
 			static struct place place;
 			iog_iova_t iova[40];
 			uint32_t busy = 0, gone = 0;
 
-			place_begin(&place, policies[p], modes[m]);
+			place_begin(&place, place_policies[p], place_modes[m]);
 			place_attach(&place);
 			for (uint32_t n = 0; n < 40; n++)
-				iova[n] = mapped(&place, 0, 2 * n * PAGE, 2 * PAGE);
+				iova[n] = place_map(&place, 0, 2 * n * PAGE, 2 * PAGE);
 			atomic_store(&place.bed.probes[0].fail_invalidate, -IOG_ETIMEDOUT);
 			for (uint32_t n = 0; n < 40; n++) {
-				int error = unmapped(&place, 0, iova[n], 2 * PAGE);
+				int error = place_unmap(&place, 0, iova[n], 2 * PAGE);
 
 				if (error == -IOG_EAGAIN) {
 					busy++;
@@ -333,16 +209,16 @@ static void no_answer(void **state)
 					continue;
 				}
 				gone++;
-				if (error || modes[m] == IOG_INVAL_HELD)
+				if (error || place_modes[m] == IOG_INVAL_HELD)
 					assert_int_equal(place.count[2 * n], 1);
 			}
 			assert_int_equal(busy + gone, 40);
-			if (policies[p] == &iog_policy_tree)
-				assert_int_equal(gone, modes[m] == IOG_INVAL_DEFERRED ? 16 : 8);
+			if (place_policies[p] == &iog_policy_tree)
+				assert_int_equal(gone, place_modes[m] == IOG_INVAL_DEFERRED ? 16 : 8);
 			assert_int_equal(iog_domain_flush(place.domain, 0), -IOG_ETIMEDOUT);
 			atomic_store(&place.bed.probes[0].fail_invalidate, 0);
 			for (uint32_t n = 0; n < 40; n++) {
-				int error = unmapped(&place, 0, iova[n], 2 * PAGE);
+				int error = place_unmap(&place, 0, iova[n], 2 * PAGE);
 
 				assert_true(error == 0 || error == -IOG_ENOENT);
 			}
@@ -361,20 +237,13 @@ static void broken_off(void **state)
 		iog_iova_t run;
 		uint64_t size = 512 * MiB;
 
-		place_begin(&place, &iog_policy_tree, modes[m]);
+		place_begin(&place, &iog_policy_tree, place_modes[m]);
 		place.config.pgtable.page_sizes = 4096;
 		place.config.held_max = GiB;
 		place_attach(&place);
-		/* Pieces of one MiB each, over and over: the bed's memory is two. */
-		assert_int_equal(place.domain->policy->alloc(&place.domain->lanes[0], size, UINT64_MAX, &run), 0);
-		for (uint64_t at = 0; at < size; at += MiB) {
-			iog_paddr_t paddr = place.bed.paddr + (at & MiB ? 0 : MiB / 2);
-
-			hold(&place, paddr, MiB);
-			assert_int_equal(place.domain->policy->fill(&place.domain->lanes[0], run + at, paddr, MiB, BED_RW), 0);
-		}
+		run = place_run(&place, 0, size, MiB);
 		atomic_store(&place.bed.probes[0].fail_invalidate, -IOG_ETIMEDOUT);
-		assert_int_equal(unmapped(&place, 0, run, size), -IOG_ETIMEDOUT);
+		assert_int_equal(place_unmap(&place, 0, run, size), -IOG_ETIMEDOUT);
 		assert_int_equal(atomic_load(&place.releases), 0);
 		assert_int_equal(iog_domain_flush(place.domain, 0), -IOG_ETIMEDOUT);
 		assert_int_equal(atomic_load(&place.releases), 0);
@@ -398,25 +267,25 @@ static void fail_once(struct probe *probe, const struct iog_gather *gather)
 static void each_step(void **state)
 {
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
 		for (uint32_t m = 0; m < 3; m++) {
 			for (uint32_t step = 2; step < 14; step++) {
 				static struct place place;
 				iog_iova_t iova[30];
 
-				place_begin(&place, policies[p], modes[m]);
+				place_begin(&place, place_policies[p], place_modes[m]);
 				place.config.deferred_entries = 4;
 				place_attach(&place);
 				for (uint32_t n = 0; n < 30; n++)
-					iova[n] = mapped(&place, 0, n * PAGE, n % 3 ? PAGE : 9 * PAGE);
+					iova[n] = place_map(&place, 0, n * PAGE, n % 3 ? PAGE : 9 * PAGE);
 				atomic_store(&fail_in, step);
 				atomic_store(&place.bed.probes[0].on_invalidate, fail_once);
 				for (uint32_t n = 0; n < 30; n++) {
-					int error = unmapped(&place, 0, iova[n], n % 3 ? PAGE : 9 * PAGE);
+					int error = place_unmap(&place, 0, iova[n], n % 3 ? PAGE : 9 * PAGE);
 
 					assert_true(!error || error == -IOG_EIO || error == -IOG_EAGAIN);
 					if (error == -IOG_EAGAIN)
-						assert_int_equal(unmapped(&place, 0, iova[n], n % 3 ? PAGE : 9 * PAGE), 0);
+						assert_int_equal(place_unmap(&place, 0, iova[n], n % 3 ? PAGE : 9 * PAGE), 0);
 				}
 				atomic_store(&place.bed.probes[0].on_invalidate, NULL);
 				atomic_store(&place.bed.probes[0].fail_invalidate, 0);
@@ -436,8 +305,8 @@ static void destroyed(void **state)
 	(void)state;
 	place_begin(&place, &iog_policy_window, IOG_INVAL_HELD);
 	place_attach(&place);
-	iova = mapped(&place, 1, 0, PAGE);
-	assert_int_equal(iog_dma_unmap_release(place.device, 1, iova, PAGE, IOG_DMA_BIDIRECTIONAL, 0, called, &place), 0);
+	iova = place_map(&place, 1, 0, PAGE);
+	assert_int_equal(iog_dma_unmap_release(place.device, 1, iova, PAGE, IOG_DMA_BIDIRECTIONAL, 0, place_called, &place), 0);
 	assert_int_equal(atomic_load(&place.releases) + place.calls, 0);
 	place_destroy(&place);
 	assert_int_equal(atomic_load(&place.releases), 1);
@@ -473,9 +342,9 @@ static void *worker_main(void *arg)
 
 		if (held[n]) {
 			if (kit_random(&worker->random) % 4)
-				error = unmapped(place, worker->lane, held[n], size);
+				error = place_unmap(place, worker->lane, held[n], size);
 			else
-				error = iog_dma_unmap_release(place->device, worker->lane, held[n], size, IOG_DMA_BIDIRECTIONAL, 0, called, place);
+				error = iog_dma_unmap_release(place->device, worker->lane, held[n], size, IOG_DMA_BIDIRECTIONAL, 0, place_called, place);
 			held[n] = 0;
 		} else if (round < worker->rounds) {
 			error = iog_dma_map(place->device, worker->lane, place->bed.paddr + (worker->lane * 100 + n) * PAGE, size, IOG_DMA_BIDIRECTIONAL, 0, &held[n]);
@@ -490,7 +359,7 @@ static void *worker_main(void *arg)
 			pthread_mutex_unlock(&parcel.lock);
 		}
 		if (!worker->lane && !(round % 32)) {
-			if (iog_domain_set_mode(place->domain, 0, modes[kit_random(&worker->random) % 3]))
+			if (iog_domain_set_mode(place->domain, 0, place_modes[kit_random(&worker->random) % 3]))
 				worker->failed = "the mode";
 		} else if (!(kit_random(&worker->random) % 200)) {
 			(void)iog_domain_flush(place->domain, worker->lane);
@@ -504,26 +373,26 @@ static void threads(void **state)
 	uint64_t seed = kit_seed("held");
 
 	(void)state;
-	for (uint32_t p = 0; p < NR_POLICIES; p++) {
-		struct worker workers[LANES];
-		pthread_t ids[LANES];
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
+		struct worker workers[PLACE_LANES];
+		pthread_t ids[PLACE_LANES];
 		static struct place place;
 
-		place_begin(&place, policies[p], IOG_INVAL_HELD);
+		place_begin(&place, place_policies[p], IOG_INVAL_HELD);
 		place_attach(&place);
 		parcel.iova = 0;
-		for (uint32_t n = 0; n < LANES; n++) {
+		for (uint32_t n = 0; n < PLACE_LANES; n++) {
 			workers[n] = (struct worker){ .place = &place, .lane = n, .random = kit_random(&seed), .rounds = kit_scaled(10000) };
 			assert_int_equal(pthread_create(&ids[n], NULL, worker_main, &workers[n]), 0);
 		}
-		for (uint32_t n = 0; n < LANES; n++) {
+		for (uint32_t n = 0; n < PLACE_LANES; n++) {
 			assert_int_equal(pthread_join(ids[n], NULL), 0);
 			if (workers[n].failed)
-				print_error("lane %u, %s: %s\n", n, policies[p]->name, workers[n].failed);
+				print_error("lane %u, %s: %s\n", n, place_policies[p]->name, workers[n].failed);
 			assert_null(workers[n].failed);
 		}
 		if (parcel.iova)
-			assert_int_equal(unmapped(&place, 0, parcel.iova, PAGE), 0);
+			assert_int_equal(place_unmap(&place, 0, parcel.iova, PAGE), 0);
 		place_settle(&place);
 		place_destroy(&place);
 	}
