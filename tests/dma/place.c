@@ -121,8 +121,7 @@ iog_iova_t place_run(struct place *place, iog_lane_t number, uint64_t size, uint
 
 		place_hold(place, paddr, piece);
 		assert_int_equal(place->domain->policy->fill(lane, run + at, paddr, piece, BED_RW), 0);
-		/* Neither the next piece nor this one again, and page-wise all of them in turn. */
-		offset = (offset + (piece == PAGE ? 3 * piece : BED_MEMORY / 4)) % (BED_MEMORY - piece + PAGE);
+		offset = (offset + piece + PLACE_GAP) % (BED_MEMORY - piece + PAGE);
 	}
 	return run;
 }

@@ -48,7 +48,8 @@ void place_called(void *ctx);
 iog_iova_t place_map(struct place *place, iog_lane_t lane, uint64_t offset, uint64_t size);
 int place_unmap(struct place *place, iog_lane_t lane, iog_iova_t iova, uint64_t size);
 
-/* A run of pieces that are no neighbours in memory, filled piece by piece: larger than the memory, which is used over and over. */
+/* A run of pieces of up to a MiB that are no neighbours in memory, the first at its beginning and each PLACE_GAP behind the one before: the memory is used over and over. */
+#define PLACE_GAP (16 * PAGE)
 iog_iova_t place_run(struct place *place, iog_lane_t lane, uint64_t size, uint64_t piece);
 
 /* The judge is told where accesses are made. */
