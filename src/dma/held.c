@@ -427,7 +427,7 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 		mode = IOG_INVAL_STRICT;
 	}
 	error = settle(lane, &found, mode, error, release, ctx);
-	if (how.mode == IOG_INVAL_HELD && mode != how.mode)
+	if (how.mode == IOG_INVAL_HELD && (error || mode != how.mode))
 		credit_unused(lane);
 	return error;
 }
