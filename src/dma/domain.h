@@ -91,6 +91,7 @@ struct domain_lane {
 	struct held_piece *pieces; /* HELD_PIECES; NULL if the domain has no hold ops */
 	struct held_piece *lot;    /* REST_PIECES: of the ring's first entry, that hardware may still remember */
 	uint32_t lot_nr;
+	bool lot_failed;           /* of that entry something may have been cleared, in whichever lane's gather, that no unit has forgotten */
 	uint32_t nr_broken;        /* entries marked DEFERRED_MAPPED */
 	uint64_t held_credit;      /* bytes that may be held here: its part of the domain's @held_credit */
 	_Atomic bool settling;     /* an unmapping of the lane looks what has become of its memory: entries marked DEFERRED_MAPPED stay until it knows */
@@ -329,7 +330,7 @@ int iog_domain_room(struct domain_lane *lane);
  * @lane: the caller's, its gate entered.
  * @from: whose; @lane, or its gate closed.
  * @most: how many at most.
- * @error: the first error of a unit is stored here, see DEFERRED_MAPPED; unchanged otherwise. That entry waits for another flush.
+ * @error: the first error of a unit is stored here, see DEFERRED_MAPPED; unchanged otherwise. That entry stays the first.
  *
  * Return: how many were looked at.
  */

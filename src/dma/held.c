@@ -486,11 +486,12 @@ int iog_held_unmap_lot(struct domain_lane *lane, struct domain_lane *from, bool 
 	uint64_t unmapped = 0;
 	int error = 0;
 
-	/* Its ranges may be in another lane's gather. */
-	if (from->lot_nr)
+	/* What was cleared may be in another lane's gather. */
+	if (from->lot_failed)
 		error = iog_domain_flush_units(lane);
 	if (error)
 		return error;
+	from->lot_failed = false;
 	lot_give(from);
 	found.end = found.last;
 	*more = is_held && !collect(lane, &found);
@@ -500,6 +501,7 @@ int iog_held_unmap_lot(struct domain_lane *lane, struct domain_lane *from, bool 
 	if (is_held && error)
 		pieces_cut(&found, bytes_cleared(lane, &found));
 	from->lot_nr = found.nr;
+	from->lot_failed = error;
 	if (error)
 		return error;
 	lot_give(from);

@@ -360,6 +360,51 @@ static void lot_is_not_answered(void **state)
 	}
 }
 
+/* Two runs that nobody holds: the second is read once more while the first is finished, and then it is not answered. */
+static iog_iova_t finished_first, finished_then;
+
+static void read_then(struct probe *probe, const struct iog_gather *gather)
+{
+	bool fails = !place_is_mapped(&place, finished_first) && place_is_mapped(&place, finished_then);
+
+	(void)gather;
+	if (fails)
+		assert_true(bed_lands(&place.bed, 0, 1, finished_then));
+	atomic_store(&probe->fail_invalidate, fails ? -IOG_ETIMEDOUT : 0);
+}
+
+/* Another lane clears the second and is not answered: the run is not handed out again while a device remembers it. */
+static void others_finish(void **state)
+{
+	(void)state;
+	for (uint32_t m = 0; m < PLACE_MODES; m++) {
+		struct iog_dma_run large;
+
+		begin(&iog_policy_tree, place_modes[m]);
+		place.config.hold = NULL;
+		place_attach(&place);
+		finished_first = place_map(&place, 0, 0, RUN_SIZE);
+		finished_then = place_map(&place, 0, 0, RUN_SIZE);
+		place_note_map(&place, finished_then, 0, PAGE);
+		fill_gather(0, &large);
+		unit_says(-IOG_ETIMEDOUT);
+		assert_int_equal(iog_dma_unlink(&large, 0, 0, LARGE), -IOG_ETIMEDOUT);
+		assert_int_equal(place_unmap(&place, 0, finished_first, RUN_SIZE), -IOG_ETIMEDOUT);
+		assert_int_equal(place_unmap(&place, 0, finished_then, RUN_SIZE), -IOG_ETIMEDOUT);
+		unit_says(0);
+		atomic_store(&place.bed.probes[0].on_invalidate, read_then);
+		assert_int_equal(iog_domain_trim(place.domain, 1), -IOG_ETIMEDOUT);
+		assert_false(place_is_mapped(&place, finished_then));
+		fail_nth(0);
+		bed_note_unmap(&place.bed, 0, 1, finished_then, PAGE);
+		assert_int_equal(iog_domain_tick(place.domain, 0, 1), 0);
+		assert_true(bed_stats(place.domain).quarantined || !bed_lands(&place.bed, 0, 1, finished_then));
+		assert_int_equal(iog_dma_release(&large, 0), 0);
+		place_settle(&place);
+		place_destroy(&place);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +417,7 @@ int main(void)
 		cmocka_unit_test(destroyed),
 		cmocka_unit_test(waits_are_bounded),
 		cmocka_unit_test(lot_is_not_answered),
+		cmocka_unit_test(others_finish),
 	};
 
 	return cmocka_run_group_tests_name("dma broken", tests, NULL, NULL);
