@@ -77,8 +77,11 @@ static inline int run_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t 
 		error = -IOG_ENOENT;
 	if (!error)
 		error = iog_pgtable_unmap(lane->domain->pgtable, iova, size, &lane->gather, &unmapped);
-	if (!error)
-		error = unmapped || holes ? run_release(lane, iova, size, lazy) : -IOG_ENOENT;
+	/* One page is cleared before anything is waited for, and larger runs are known to be mapped. */
+	if (!unmapped && !holes && (!error || (domain_unit_failed(error) && size == lane->domain->granule)))
+		error = -IOG_ENOENT;
+	else if (!error)
+		error = run_release(lane, iova, size, lazy);
 	else if (unmapped || domain_unit_failed(error))
 		iog_domain_quarantine_marked(lane, iova, size, DEFERRED_MAPPED);
 	domain_lane_exit(lane, flags);

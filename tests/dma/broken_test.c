@@ -405,6 +405,30 @@ static void others_finish(void **state)
 	}
 }
 
+/* An address that is not mapped stays one, though unmapping it has something to wait for: tables of others. */
+static void not_mapped(void **state)
+{
+	(void)state;
+	for (uint32_t m = 0; m < 2 * PLACE_MODES; m++) {
+		iog_iova_t iova;
+
+		begin(&iog_policy_tree, place_modes[m / 2]);
+		place.config.pgtable.trim_batch = 1;
+		if (m & 1)
+			place.config.hold = NULL;
+		place_attach(&place);
+		iova = place_map(&place, 0, 0, PAGE);
+		break_off(0);
+		assert_int_equal(place_unmap(&place, 0, iova, PAGE), -IOG_ETIMEDOUT);
+		assert_int_equal(bed_stats(place.domain).quarantined, LARGE + PAGE);
+		assert_int_equal(place_unmap(&place, 0, iova, PAGE), -IOG_ENOENT);
+		assert_int_equal(bed_stats(place.domain).quarantined, LARGE + PAGE);
+		unit_says(0);
+		place_settle(&place);
+		place_destroy(&place);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +442,7 @@ int main(void)
 		cmocka_unit_test(waits_are_bounded),
 		cmocka_unit_test(lot_is_not_answered),
 		cmocka_unit_test(others_finish),
+		cmocka_unit_test(not_mapped),
 	};
 
 	return cmocka_run_group_tests_name("dma broken", tests, NULL, NULL);
