@@ -193,15 +193,37 @@ static int device_set(struct iog_device *device, struct iog_domain *domain)
 {
 	enum iog_domain_type type = domain ? domain->type : IOG_DOMAIN_BLOCKED;
 	uint32_t id = 0;
-	int error;
 
 	if (type == IOG_DOMAIN_PAGING)
 		id = atomic_load_explicit(&place_of(domain, device->unit)->id, memory_order_relaxed);
-	error = iog_unit_device_set(device, type, id);
-	/* What it may have kept from before is gone. */
-	if (!error)
-		atomic_store_explicit(&device->lost, 0, memory_order_relaxed);
-	return error;
+	return iog_unit_device_set(device, type, id);
+}
+
+/*
+ * Set it where it is not, or is but was lost: what it may have kept from before is gone then. Whoever found that it does not answer may still be about to block it: it is set after that,
+ * and again if it was found meanwhile. One that is found later stays lost, and blocked.
+ */
+static int device_move(struct iog_device *device, struct iog_domain *domain)
+{
+	bool lost;
+
+	do {
+		int error;
+
+		lost = iog_device_is_lost(device);
+		/* By a lane of either. */
+		if (lost && device->placed)
+			units_settle(device->placed, true);
+		if (lost && domain && domain != device->placed)
+			units_settle(domain, true);
+		error = device->placed == domain && !lost ? 0 : device_set(device, domain);
+		if (error)
+			return error;
+		/* Nobody has looked at it as one that answers, but those who were waited for. */
+		if (lost)
+			atomic_store_explicit(&device->lost, 0, memory_order_relaxed);
+	} while (!lost && iog_device_is_lost(device));
+	return 0;
 }
 
 int iog_device_place(struct iog_device *device, struct iog_domain *domain)
@@ -258,12 +280,7 @@ static int group_move(struct iog_group *group, struct iog_domain *domain)
 		}
 	}
 	for (device = group->devices; device; device = device->next) {
-		bool lost = iog_device_is_lost(device);
-
-		/* Whoever found that it does not answer may still be about to block it. */
-		if (lost && device->placed)
-			units_settle(device->placed, true);
-		error = device->placed == domain && !lost ? 0 : device_set(device, domain);
+		error = device_move(device, domain);
 		if (error) {
 			set_undo(group->devices, device, domain);
 			enter_undo(group->devices, NULL, domain);

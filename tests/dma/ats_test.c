@@ -31,6 +31,19 @@ struct script {
 	bool slow;
 };
 
+/* Device 0 is lost step by step: each goes on when another thread has come as far. */
+static struct {
+	atomic_bool is_blocked_late; /* after somebody waits for it, or has set it */
+	atomic_bool is_set_late;     /* when it is about to be blocked, and it does not answer until it is about to be set */
+	atomic_bool setting, blocking, goes_on;
+} slowly;
+
+static void wait_for(const atomic_bool *step)
+{
+	while (!atomic_load(step))
+		sched_yield();
+}
+
 static struct script *script_of(struct iog_unit *unit)
 {
 	return (struct script *)unit;
@@ -55,8 +68,14 @@ static int set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type
 {
 	struct script *script = script_of(unit);
 
+	if (!device && atomic_load(&slowly.is_set_late)) {
+		atomic_store(&slowly.setting, true);
+		wait_for(&slowly.blocking);
+	}
 	atomic_fetch_add(&script->sets[device], 1);
 	atomic_store(&script->placed[device], type == IOG_DOMAIN_PAGING ? id : 0);
+	if (!device && !atomic_load(&slowly.is_set_late))
+		atomic_store(&slowly.goes_on, true);
 	return 0;
 }
 
@@ -86,6 +105,8 @@ static int device_invalidate(struct iog_unit *unit, uint32_t device, const struc
 	} else {
 		script->whole = true;
 	}
+	if (!device && atomic_load(&slowly.is_set_late))
+		wait_for(&slowly.setting);
 	atomic_fetch_sub(&script->inside[device], 1);
 	if (atomic_load(&script->device_aborts[device])) {
 		atomic_fetch_sub(&script->device_aborts[device], 1);
@@ -96,6 +117,11 @@ static int device_invalidate(struct iog_unit *unit, uint32_t device, const struc
 
 static int device_block(struct iog_unit *unit, uint32_t device)
 {
+	if (atomic_load(&slowly.is_blocked_late)) {
+		atomic_store(&slowly.blocking, true);
+		wait_for(&slowly.goes_on);
+	}
+	atomic_store(&script_of(unit)->placed[device], 0);
 	atomic_fetch_add(&script_of(unit)->blocked[device], 1);
 	return 0;
 }
@@ -404,6 +430,87 @@ static void come_and_go(void **state)
 	place_destroy(&place);
 }
 
+/* ---- a device is lost while it is attached ---- */
+
+static void *finder_main(void *arg)
+{
+	struct place *place = arg;
+
+	if (iog_domain_flush(place->domain, 1) != -IOG_ETIMEDOUT)
+		atomic_fetch_add(&place->units[0].wrong, 1);
+	return NULL;
+}
+
+static void somebody_waits(struct bed *bed)
+{
+	(void)bed;
+	atomic_store(&slowly.goes_on, true);
+}
+
+static void slowly_begin(struct place *place, bool is_set_late, pthread_t *finder)
+{
+	place_create(place, &iog_policy_tree, IOG_INVAL_DEFERRED);
+	atomic_store(&slowly.setting, false);
+	atomic_store(&slowly.blocking, false);
+	atomic_store(&slowly.goes_on, false);
+	atomic_store(&slowly.is_blocked_late, true);
+	atomic_store(&slowly.is_set_late, is_set_late);
+	atomic_store(&place->bed.on_relax, somebody_waits);
+	atomic_store(&place->units[0].device_error[0], -IOG_ETIMEDOUT);
+	assert_int_equal(pthread_create(finder, NULL, finder_main, place), 0);
+}
+
+static void slowly_end(struct place *place, pthread_t finder)
+{
+	assert_int_equal(pthread_join(finder, NULL), 0);
+	atomic_store(&slowly.is_blocked_late, false);
+	atomic_store(&slowly.is_set_late, false);
+	atomic_store(&place->bed.on_relax, NULL);
+	atomic_store(&place->units[0].device_error[0], 0);
+	assert_int_equal(atomic_load(&place->units[0].blocked[0]), 1);
+}
+
+/* One that is known to be lost is set again after whoever found out has blocked it. */
+static void blocked_then_set(void **state)
+{
+	static struct place place;
+	pthread_t finder;
+
+	(void)state;
+	slowly_begin(&place, false, &finder);
+	wait_for(&slowly.blocking);
+	assert_true(iog_device_is_lost(place.devices[0]));
+	assert_int_equal(iog_domain_attach(place.domain, place.devices[0]), 0);
+	slowly_end(&place, finder);
+	assert_false(iog_device_is_lost(place.devices[0]));
+	assert_int_not_equal(atomic_load(&place.units[0].placed[0]), 0);
+	assert_int_equal(iog_domain_flush(place.domain, 0), 0);
+	place_destroy(&place);
+}
+
+/* One that is lost when it is half on its way elsewhere works there in the end. */
+static void lost_on_the_way(void **state)
+{
+	static struct place place;
+	struct iog_domain_config config;
+	struct iog_domain *other;
+	pthread_t finder;
+
+	(void)state;
+	slowly_begin(&place, true, &finder);
+	config = bed_config(&place.bed);
+	other = bed_domain(&config);
+	assert_int_equal(iog_domain_attach(other, place.devices[0]), 0);
+	slowly_end(&place, finder);
+	assert_false(iog_device_is_lost(place.devices[0]));
+	assert_int_not_equal(atomic_load(&place.units[0].placed[0]), 0);
+	assert_int_equal(iog_domain_flush(other, 0), 0);
+	assert_int_equal(iog_domain_flush(place.domain, 0), 0);
+	assert_int_equal(iog_domain_attach(NULL, place.devices[0]), 0);
+	assert_int_equal(iog_domain_destroy(other), 0);
+	place_destroy(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +521,8 @@ int main(void)
 		cmocka_unit_test(failed),
 		cmocka_unit_test(aborted),
 		cmocka_unit_test(come_and_go),
+		cmocka_unit_test(blocked_then_set),
+		cmocka_unit_test(lost_on_the_way),
 	};
 
 	return cmocka_run_group_tests_name("dma ats", tests, NULL, NULL);
