@@ -43,14 +43,17 @@ static void device_lose(struct iog_domain *domain, struct iog_device *device)
 	(void)device->unit->ops->device_block(device->unit, device->id);
 }
 
-/* A wait that hardware has aborted took others' commands with it: ours have to be submitted again. @id: of the domain, or of the device that @call is about. */
+/*
+ * A wait that hardware has aborted took others' commands with it: ours have to be submitted again. Whatever else it is that is no time-out, to callers it is -IOG_EIO: other errors would tell
+ * them that nothing was changed. @id: of the domain, or of the device that @call is about.
+ */
 static int submit(int (*call)(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather), struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
 {
 	int error = call(unit, id, gather);
 
 	for (uint32_t again = 0; error == -IOG_EAGAIN && again < SUBMIT_AGAIN_MAX; again++)
 		error = call(unit, id, gather);
-	return error == -IOG_EAGAIN ? -IOG_EIO : error;
+	return !error || error == -IOG_ETIMEDOUT ? error : -IOG_EIO;
 }
 
 /* The device TLBs behind a unit that has forgotten. Each is told, whatever others answer. */
