@@ -245,7 +245,7 @@ IOG_API int iog_dma_reserve(struct iog_device *device, iog_lane_t lane, uint64_t
  *
  * Context: as iog_dma_map().
  * Return: as iog_dma_reserve(); -IOG_EINVAL also for what is misaligned, or an attribute that is not for runs; -IOG_ERANGE also beyond the run; -IOG_EEXIST if something is linked there.
- *         After an error nothing of the call is linked.
+ *         After an error nothing of the call is linked; but after -IOG_ETIMEDOUT or -IOG_EIO, when the unit has failed, some of it may be, until the run is released.
  */
 IOG_API int iog_dma_link(const struct iog_dma_run *run, iog_lane_t lane, uint64_t offset, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs);
 

@@ -86,7 +86,8 @@ struct iog_unit {
 	uint32_t domain_ids;
 	/*
 	 * What an invalidation costs, ns; 0: not known. By these, one that holds many ranges becomes one of the whole domain, where that is cheaper. Those that the driver does not
-	 * know are measured when the first domain joins, on hosts with a clock (platform.h, now_ns).
+	 * know are measured when the first domain joins, on hosts with a clock (platform.h, now_ns), a range being one page then. Where hardware takes no ranges, or none so long, the
+	 * driver sends a command per page, and should itself prefer the domain when that is cheaper.
 	 */
 	uint32_t wait_ns;   /* an invalidation, apart from its commands */
 	uint32_t range_ns;  /* each range in it */
