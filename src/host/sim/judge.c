@@ -266,18 +266,33 @@ static void judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t last
 	}
 }
 
+static bool is_cached(const struct iog_sim *sim, iog_paddr_t first, iog_paddr_t last)
+{
+	bool cached = iog_sim_iotlb_find_paddr(&sim->caches, first, last);
+
+	for (uint32_t n = 0; n < ATS_DEVICES_MAX && !cached; n++)
+		cached = sim->devices.ats[n] && iog_sim_iotlb_find_paddr(&sim->devices.ats[n]->tlb->caches, first, last);
+	return cached;
+}
+
 void iog_sim_judge_reuse(struct iog_sim *sim, iog_paddr_t first, iog_paddr_t last)
 {
+	bool cached;
+
 	first &= ~(SIM_PAGE_SIZE - 1);
 	if (!sim->exposure.measuring || sim->exposure.incomplete) {
 		judge_reuse(sim, first, last, frames_maybe_mapped(sim, first, last));
 		return;
 	}
+	/* Caches are looked through once, not for each page. */
+	cached = is_cached(sim, first, last);
 	for (uint64_t frame = first >> SIM_PAGE_SHIFT; frame <= last >> SIM_PAGE_SHIFT; frame++) {
 		struct exposed exposed = iog_sim_exposure_reused(sim, frame);
 
 		/* Nobody has it mapped, and that somebody waits for it is in the counters. */
 		if (sim->exposure.reuse_counted && exposed.waiting && !exposed.mapped)
+			continue;
+		if (!cached && !exposed.mapped && !exposed.waiting)
 			continue;
 		judge_reuse(sim, frame << SIM_PAGE_SHIFT, frame << SIM_PAGE_SHIFT | (SIM_PAGE_SIZE - 1), exposed.mapped || exposed.waiting);
 	}
