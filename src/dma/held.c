@@ -465,10 +465,16 @@ static bool get_ready(struct domain_lane *lane, uint64_t size)
 int iog_held_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx)
 {
 	const struct iog_domain *domain = lane->domain;
+	bool ready = size == domain->granule && !release && domain_holds_pages(domain) && get_ready(lane, size);
+	int error;
 
-	if (size == domain->granule && !release && domain_holds_pages(domain) && get_ready(lane, size) && domain->policy->unmap_held(lane, iova))
+	if (ready && domain->policy->unmap_held(lane, iova))
 		return 0;
-	return unmap_run(lane, iova, size, holes, release, ctx);
+	error = unmap_run(lane, iova, size, holes, release, ctx);
+	/* The mode may be another by now, and then nothing waits. */
+	if (ready)
+		credit_unused(lane);
+	return error;
 }
 
 static void lot_give(struct domain_lane *lane)
