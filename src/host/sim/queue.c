@@ -285,6 +285,9 @@ static int invalidate(struct iog_sim *sim, struct iog_sim_domain *domain, struct
 	for (uint32_t tries = 0; tries < TRIES_MAX; tries++) {
 		struct waiter waiter;
 
+		/* Outside a paging domain it remembers nothing. It may have been blocked while this waited. */
+		if (device && !device->domain)
+			return 0;
 		iog_sim_waiter_enter(sim, &waiter);
 		error = submit(sim, domain, device, gather, &waiter);
 		if (!error)
@@ -303,8 +306,8 @@ int iog_sim_queue_invalidate(struct iog_sim_domain *domain, const struct iog_gat
 
 int iog_sim_queue_invalidate_device(struct iog_sim *sim, struct sim_device *device, const struct iog_gather *gather)
 {
-	/* Outside a paging domain it remembers nothing; and tables are nothing to it. */
-	if (!device->domain || (gather && !gather->everything && !gather->nr_ranges))
+	/* Tables are nothing to it. */
+	if (gather && !gather->everything && !gather->nr_ranges)
 		return 0;
 	return invalidate(sim, NULL, device, gather);
 }
