@@ -259,6 +259,9 @@ static int submit_device(struct iog_sim *sim, struct sim_device *device, const s
 	uint32_t flags = COMMAND_DEVICE;
 	int error = 0;
 
+	/* It may have been blocked while the first try waited. */
+	if (!device->domain)
+		return 0;
 	if (device->mute || iog_sim_fault_strikes(sim, IOG_SIM_FAULT_DEVICE_TIMEOUT)) {
 		flags |= COMMAND_SILENT;
 		waiter->silent = true;
@@ -285,9 +288,6 @@ static int invalidate(struct iog_sim *sim, struct iog_sim_domain *domain, struct
 	for (uint32_t tries = 0; tries < TRIES_MAX; tries++) {
 		struct waiter waiter;
 
-		/* Outside a paging domain it remembers nothing. It may have been blocked while this waited. */
-		if (device && !device->domain)
-			return 0;
 		iog_sim_waiter_enter(sim, &waiter);
 		error = submit(sim, domain, device, gather, &waiter);
 		if (!error)
@@ -306,8 +306,8 @@ int iog_sim_queue_invalidate(struct iog_sim_domain *domain, const struct iog_gat
 
 int iog_sim_queue_invalidate_device(struct iog_sim *sim, struct sim_device *device, const struct iog_gather *gather)
 {
-	/* Tables are nothing to it. */
-	if (gather && !gather->everything && !gather->nr_ranges)
+	/* Outside a paging domain it remembers nothing; and tables are nothing to it. */
+	if (!device->domain || (gather && !gather->everything && !gather->nr_ranges))
 		return 0;
 	return invalidate(sim, NULL, device, gather);
 }
