@@ -11,6 +11,7 @@
 #include <iogate/dma.h>
 
 #include "bed.h"
+#include "idle_unit.h"
 
 #define PAGE UINT64_C(4096)
 #define DEVICES 4
@@ -47,21 +48,6 @@ static void wait_for(const atomic_bool *step)
 static struct script *script_of(struct iog_unit *unit)
 {
 	return (struct script *)unit;
-}
-
-static int add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
-{
-	(void)unit;
-	(void)id;
-	(void)root;
-	return 0;
-}
-
-static int drop(struct iog_unit *unit, uint32_t id)
-{
-	(void)unit;
-	(void)id;
-	return 0;
 }
 
 static int set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
@@ -126,8 +112,8 @@ static int device_block(struct iog_unit *unit, uint32_t device)
 	return 0;
 }
 
-static const struct iog_unit_ops ops = { add, drop, set, invalidate, device_invalidate, device_block };
-static const struct iog_unit_ops ops_without = { add, drop, set, invalidate, NULL, NULL };
+static const struct iog_unit_ops ops = { idle_unit_add, idle_unit_remove, set, invalidate, device_invalidate, device_block };
+static const struct iog_unit_ops ops_without = { idle_unit_add, idle_unit_remove, set, invalidate, NULL, NULL };
 
 struct place {
 	struct bed bed;

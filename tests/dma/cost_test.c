@@ -7,6 +7,7 @@
 #include <iogate/dma.h>
 
 #include "bed.h"
+#include "idle_unit.h"
 #include "inval/cost.h"
 
 #define PAGE UINT64_C(4096)
@@ -28,30 +29,6 @@ static uint64_t now_ns(void *ctx)
 	return atomic_load(&now);
 }
 
-static int add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
-{
-	(void)unit;
-	(void)id;
-	(void)root;
-	return 0;
-}
-
-static int drop(struct iog_unit *unit, uint32_t id)
-{
-	(void)unit;
-	(void)id;
-	return 0;
-}
-
-static int set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
-{
-	(void)unit;
-	(void)device;
-	(void)type;
-	(void)id;
-	return 0;
-}
-
 static int invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
 {
 	struct script *script = (struct script *)unit;
@@ -69,7 +46,7 @@ static int invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gathe
 	return script->error;
 }
 
-static const struct iog_unit_ops ops = { .domain_add = add, .domain_remove = drop, .device_set = set, .invalidate = invalidate };
+static const struct iog_unit_ops ops = { .domain_add = idle_unit_add, .domain_remove = idle_unit_remove, .device_set = idle_unit_set, .invalidate = invalidate };
 
 struct place {
 	struct bed bed;

@@ -3,6 +3,7 @@
  * A backlog of a million: memory that is held on sixteen lanes, each page with the address that it had, while a unit does not answer. When it does all of it comes back, and no call gives back
  * more than is stated. Counted, not timed.
  */
+#include "../dma/idle_unit.h"
 #include "dma/domain.h"
 #include "dma/held.h"
 #include "rig.h"
@@ -21,30 +22,6 @@ static struct {
 /* Pages; entries. */
 static uint64_t released, given;
 
-static int add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
-{
-	(void)unit;
-	(void)id;
-	(void)root;
-	return 0;
-}
-
-static int drop(struct iog_unit *unit, uint32_t id)
-{
-	(void)unit;
-	(void)id;
-	return 0;
-}
-
-static int set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
-{
-	(void)unit;
-	(void)device;
-	(void)type;
-	(void)id;
-	return 0;
-}
-
 static int invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
 {
 	(void)unit;
@@ -53,7 +30,7 @@ static int invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gathe
 	return silent_unit.silent ? -IOG_ETIMEDOUT : 0;
 }
 
-static const struct iog_unit_ops ops = { .domain_add = add, .domain_remove = drop, .device_set = set, .invalidate = invalidate };
+static const struct iog_unit_ops ops = { .domain_add = idle_unit_add, .domain_remove = idle_unit_remove, .device_set = idle_unit_set, .invalidate = invalidate };
 
 static void release(void *ctx, iog_paddr_t paddr, uint64_t size)
 {

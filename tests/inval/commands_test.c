@@ -13,6 +13,7 @@
 #include <iogate/gather.h>
 #include <iogate/unit.h>
 
+#include "../dma/idle_unit.h"
 #include "rig.h"
 
 #define TEXT 1024
@@ -222,30 +223,6 @@ static int device_invalidate(struct iog_unit *unit, uint32_t device, const struc
 	return 0;
 }
 
-static int add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
-{
-	(void)unit;
-	(void)id;
-	(void)root;
-	return 0;
-}
-
-static int drop(struct iog_unit *unit, uint32_t id)
-{
-	(void)unit;
-	(void)id;
-	return 0;
-}
-
-static int set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
-{
-	(void)unit;
-	(void)device;
-	(void)type;
-	(void)id;
-	return 0;
-}
-
 static int block(struct iog_unit *unit, uint32_t device)
 {
 	(void)unit;
@@ -253,7 +230,7 @@ static int block(struct iog_unit *unit, uint32_t device)
 	return 0;
 }
 
-static const struct iog_unit_ops ops = { add, drop, set, invalidate, device_invalidate, block };
+static const struct iog_unit_ops ops = { idle_unit_add, idle_unit_remove, idle_unit_set, invalidate, device_invalidate, block };
 
 struct place {
 	struct iog_posix *posix;

@@ -39,7 +39,6 @@ struct world {
 		iog_iova_t iova;
 		uint64_t size; /* 0: none */
 		iog_paddr_t paddr;
-		uint32_t uses;
 	} parcels[PARCELS];
 };
 
