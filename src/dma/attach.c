@@ -106,7 +106,7 @@ static void ats_join(struct iog_domain *domain, struct iog_device *device)
 	ats->device = device;
 	ats->domain = domain;
 	atomic_store_explicit(&ats->next, atomic_load_explicit(&domain->ats, memory_order_relaxed), memory_order_relaxed);
-	/* Release: the device; pairs with the acquires in iog_domain_invalidate(). */
+	/* Release: the device; pairs with the acquires in invalidate_devices() in flush.c. */
 	atomic_store_explicit(&domain->ats, ats, memory_order_release);
 	units_settle(domain, false);
 }
@@ -120,6 +120,7 @@ static void ats_leave(struct iog_domain *domain, struct iog_device *device)
 
 	while ((at = atomic_load_explicit(link, memory_order_relaxed)) != ats)
 		link = &at->next;
+	/* Release: the device behind it, for who has not seen it before; pairs with the same. */
 	atomic_store_explicit(link, atomic_load_explicit(&ats->next, memory_order_relaxed), memory_order_release);
 	units_settle(domain, true);
 	ats->device = NULL;

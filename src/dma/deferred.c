@@ -327,10 +327,10 @@ int iog_domain_set_mode(struct iog_domain *domain, iog_lane_t number, enum iog_i
 	flags = gates_lock(&domain->gates);
 	changes = atomic_load_explicit(&domain->mode_changes, memory_order_relaxed);
 	atomic_store_explicit(&domain->mode_changes, changes + 1, memory_order_relaxed);
-	/* Release: whoever sees the mode sees that it was about to change; pairs with the fence in iog_held_unmap(). */
+	/* Release: whoever sees the mode sees that it was about to change; pairs with the fence in how_since() in held.c. */
 	atomic_thread_fence(memory_order_release);
 	atomic_store_explicit(&domain->mode, mode, memory_order_relaxed);
-	/* Release: whoever sees that it has changed sees the new one; pairs with the acquire there. */
+	/* Release: whoever sees that it has changed sees the new one; pairs with the acquire in how_now() there. */
 	atomic_store_explicit(&domain->mode_changes, changes + 2, memory_order_release);
 	gates_unlock(&domain->gates, flags);
 	return flush_lanes(&domain->lanes[number], LANES_ALL, &budget, &more);

@@ -118,6 +118,6 @@ struct iog_domain *iog_device_domain(const struct iog_device *device)
 
 bool iog_device_is_lost(const struct iog_device *device)
 {
-	/* Acquire: the lane that found out is seen asking; pairs with device_lose(). */
+	/* Acquire: the lane that found out is seen asking; pairs with the release in device_lose() in flush.c. */
 	return atomic_load_explicit(&device->lost, memory_order_acquire);
 }

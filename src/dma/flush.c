@@ -36,7 +36,7 @@ static inline void asking_exit(struct domain_lane *lane)
  */
 static void device_lose(struct iog_domain *domain, struct iog_device *device)
 {
-	/* Release: pairs with iog_device_is_lost(). */
+	/* Release: that this lane is asking; pairs with the acquire in iog_device_is_lost(). */
 	if (atomic_exchange_explicit(&device->lost, 1, memory_order_release))
 		return;
 	atomic_fetch_add_explicit(&domain->devices_lost, 1, memory_order_relaxed);
