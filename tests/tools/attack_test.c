@@ -135,7 +135,7 @@ static void test_withstood(void **state)
 		assert_true(exposure->pages > 0);
 		if (mode == IOG_INVAL_STRICT) {
 			assert_int_equal(exposure->late_bytes, 0);
-			assert_int_equal(exposure->late_max_ns, 0);
+			assert_int_equal(exposure->max_ns, 0);
 			assert_int_equal(exposure->reused_bytes, 0);
 			assert_int_equal(exposure->reuses, 0);
 			continue;
@@ -143,7 +143,7 @@ static void test_withstood(void **state)
 		/* It does reach what was unmapped: the bound and the holding are not for nothing. */
 		assert_true(exposure->late_bytes > 0);
 		assert_int_equal(replay_bound_ns(&result.config), DEFERRED_MS * UINT64_C(1000000));
-		assert_true(exposure->late_max_ns > 5000000 && exposure->late_max_ns < replay_bound_ns(&result.config));
+		assert_true(exposure->max_ns > 5000000 && exposure->max_ns < replay_bound_ns(&result.config));
 		if (mode == IOG_INVAL_DEFERRED) {
 			assert_true(exposure->reused_bytes > 0);
 		} else {
@@ -204,7 +204,7 @@ static void beyond_the_bound(enum iog_inval_mode mode)
 
 	for (size_t i = 0; i < NR_POLICIES; i++) {
 		attack(policies[i], mode, 1, &result);
-		assert_true(result.stats.sim.exposure.late_max_ns > replay_bound_ns(&result.config));
+		assert_true(result.stats.sim.exposure.max_ns > replay_bound_ns(&result.config));
 		assert_true(result.violations > 0);
 	}
 }

@@ -25,13 +25,13 @@ uint64_t instrument_exposure_ns(const struct iog_sim_exposure *exposure, double 
 	uint64_t seen = 0, end;
 
 	for (uint32_t i = 0; i < IOG_SIM_EXPOSURE_BUCKETS; i++) {
-		seen += exposure->late_log2_ns[i];
+		seen += exposure->log2_ns[i];
 		if (!seen || (double)seen < wanted)
 			continue;
 		end = i ? (UINT64_C(1) << i) - 1 : 0;
-		return end < exposure->late_max_ns ? end : exposure->late_max_ns;
+		return end < exposure->max_ns ? end : exposure->max_ns;
 	}
-	return exposure->late_max_ns;
+	return exposure->max_ns;
 }
 
 static double per(uint64_t count, uint64_t of)
@@ -43,7 +43,7 @@ static void exposure_table(struct table *table, const struct iog_sim_exposure *e
 {
 	table_cell(table, "exposure, median", "%.3f us", (double)instrument_exposure_ns(exposure, 0.5) / 1e3);
 	table_cell(table, "exposure, p99", "%.3f us", (double)instrument_exposure_ns(exposure, 0.99) / 1e3);
-	table_cell(table, "exposure, most", "%.3f us", (double)exposure->late_max_ns / 1e3);
+	table_cell(table, "exposure, most", "%.3f us", (double)exposure->max_ns / 1e3);
 	table_cell(table, "bytes reached after unmap", "%" PRIu64, exposure->late_bytes);
 	if (!(flags & INSTRUMENT_REUSE))
 		return;
@@ -97,8 +97,8 @@ static void exposure_json(json_t *object, const struct iog_sim_exposure *exposur
 	json_put_number(times, "pages", exposure->pages);
 	json_put_number(times, "p50", instrument_exposure_ns(exposure, 0.5));
 	json_put_number(times, "p99", instrument_exposure_ns(exposure, 0.99));
-	json_put_number(times, "max", exposure->late_max_ns);
-	json_put(times, "log2", histogram_json(exposure->late_log2_ns));
+	json_put_number(times, "max", exposure->max_ns);
+	json_put(times, "log2", histogram_json(exposure->log2_ns));
 	json_put(object, "exposure_ns", times);
 	json_put_number(object, "late_accesses", exposure->late_accesses);
 	json_put_number(object, "late_bytes", exposure->late_bytes);

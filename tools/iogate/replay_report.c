@@ -52,9 +52,9 @@ static void check_exposure(struct replay_result *result)
 		message("%s, %s: no memory to measure exposure", result->trace->name, replay_policy(config));
 		result->failures++;
 	}
-	if (exact && exposure->late_max_ns > bound) {
+	if (exact && exposure->max_ns > bound) {
 		message("%s, %s: a page was exposed for %" PRIu64 " ns after its unmap, beyond the bound of %" PRIu64 " ns", result->trace->name, replay_policy(config),
-			exposure->late_max_ns, bound);
+			exposure->max_ns, bound);
 		result->failures++;
 	}
 	if (config->mode == IOG_INVAL_STRICT && exposure->late_bytes) {

@@ -40,7 +40,7 @@ static void write_figures(FILE *stream, const void *ctx)
 		if (result->done)
 			fprintf(stream, "ideas: %s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t0\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t\n",
 				study_ideas_name(result->ideas), result->pages, stats->iotlb_misses, stats->walk_level_misses[0], stats->walk_reads,
-				stats->range_commands + stats->domain_commands, stats->wait_commands, stats->exposure.late_max_ns);
+				stats->range_commands + stats->domain_commands, stats->wait_commands, stats->exposure.max_ns);
 	}
 	for (uint32_t i = 0; i < study->nr_results; i++) {
 		const struct study_result *result = &study->results[i];
@@ -50,7 +50,7 @@ static void write_figures(FILE *stream, const void *ctx)
 		if (result->done)
 			fprintf(stream, "%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.1f\n", name, result->pages,
 				stats->iotlb_misses, stats->walk_level_misses[0], stats->walk_reads - stats->prewalk_reads, stats->prewalk_reads,
-				stats->range_commands + stats->domain_commands, stats->wait_commands, stats->exposure.late_max_ns, result->ns_per_page);
+				stats->range_commands + stats->domain_commands, stats->wait_commands, stats->exposure.max_ns, result->ns_per_page);
 	}
 }
 

@@ -58,7 +58,7 @@ static void print_result(const struct study_result *result)
 	       study_per_page(stats->walk_reads - stats->prewalk_reads, result->pages), study_per_page(stats->prewalk_reads, result->pages),
 	       study_per_page(commands(stats), result->pages), study_per_page(stats->device_range_commands + stats->device_all_commands, result->pages),
 	       study_per_page(stats->wait_commands, result->pages), (double)instrument_exposure_ns(&stats->exposure, 0.5) / 1e3,
-	       (double)stats->exposure.late_max_ns / 1e3, study_per_page(stats->exposure.reuses, result->pages), size_rounded(held, result->held_bytes_most), result->ns_per_page);
+	       (double)stats->exposure.max_ns / 1e3, study_per_page(stats->exposure.reuses, result->pages), size_rounded(held, result->held_bytes_most), result->ns_per_page);
 }
 
 static void print_matrix(const struct study *study)

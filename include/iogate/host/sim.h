@@ -61,7 +61,7 @@ enum iog_sim_flags {
 	IOG_SIM_REVIVAL = 1 << 1,
 	/* Every caller queues a wait of its own, even where one that others queue would serve it: what sharing them saves. */
 	IOG_SIM_OWN_WAITS = 1 << 2,
-	/* Measure how long devices reach what was unmapped, and what they do there: struct iog_sim_exposure. Not with NO_ORACLE. Costs a look at the clock per unmap and command. */
+	/* Measure how long devices reach what was unmapped, and what they do there: struct iog_sim_exposure. Not with NO_ORACLE. Costs a look at the clock per unmap that returns before it is covered, and per command that covers such. */
 	IOG_SIM_EXPOSURE = 1 << 3,
 	/* With EXPOSURE: that memory is reused while a device may still reach it, its unmap not being covered yet, is counted and no violation, as deferred invalidation has it. */
 	IOG_SIM_REUSE_COUNTED = 1 << 4,
@@ -134,15 +134,13 @@ struct iog_sim_config {
 #define IOG_SIM_EXPOSURE_BUCKETS 48
 
 /**
- * struct iog_sim_exposure - from an unmap to the completion that covers it, with IOG_SIM_EXPOSURE; otherwise 0. Pages are of 4 KiB. An access without data is one byte.
+ * struct iog_sim_exposure - from the return of an unmap (iog_sim_note_unmapped()) to the completion that covers it, 0 for what it had waited for itself; with IOG_SIM_EXPOSURE; otherwise 0. Pages are of 4 KiB. An access without data is one byte.
  */
 struct iog_sim_exposure {
 	uint64_t pages;                             /* whose unmap was covered: by the unit, and by each device with a TLB */
-	uint64_t sum_ns, max_ns;                    /* from iog_sim_note_unmap() until then */
+	uint64_t sum_ns, max_ns;
 	uint64_t log2_ns[IOG_SIM_EXPOSURE_BUCKETS]; /* [0]: 0 ns; [n]: pages that took 2^(n-1) to 2^n - 1 ns; the last: longer ones, too */
-	uint64_t late_sum_ns, late_max_ns;          /* of these, the part after the unmap had returned (iog_sim_note_unmapped()): 0 for what it had waited for itself */
-	uint64_t late_log2_ns[IOG_SIM_EXPOSURE_BUCKETS]; /* as log2_ns */
-	uint64_t late_accesses, late_bytes;         /* that landed although the unmap had returned, see iog_sim_note_unmapped() */
+	uint64_t late_accesses, late_bytes;         /* that landed although the unmap had returned */
 	uint64_t reuses;                            /* pages that changed hands before they were covered, see iog_sim_note_reuse() */
 	uint64_t reused_accesses, reused_bytes;     /* that landed on memory which had changed hands since its unmap */
 	uint64_t incomplete;                        /* 1: memory ran out, and nothing was measured from then on */
@@ -491,7 +489,7 @@ IOG_API void iog_sim_stats(struct iog_sim *sim, struct iog_sim_stats *stats);
 /**
  * iog_sim_stats_take() - counters since the last call of it, or since creation.
  * @sim: the unit.
- * @stats: result; exposure.max_ns and late_max_ns are the longest of that time.
+ * @stats: result; exposure.max_ns is the longest of that time.
  *
  * iog_sim_stats() goes on counting from creation.
  *

@@ -41,26 +41,22 @@ static void give_up(struct iog_sim *sim)
 
 uint64_t iog_sim_exposure_ticket(struct iog_sim *sim)
 {
-	struct exposure *exposure = &sim->exposure;
-	uint64_t now;
-
-	if (!measures(sim))
-		return 0;
-	now = iog_sim_now(sim);
-	exposure->ticket = now > exposure->ticket ? now : exposure->ticket + 1;
-	return exposure->ticket;
+	return measures(sim) ? ++sim->exposure.ticket : 0;
 }
 
-void iog_sim_exposure_completes(struct iog_sim *sim)
+/* Relaxed, in two steps: the writers hold the lock; who looks without it has taken it since, in the invalidation that it waited for. */
+static void waiting_add(struct exposure *exposure, uint64_t change)
 {
-	if (measures(sim))
-		sim->exposure.completed_ns = iog_sim_now(sim);
+	atomic_store_explicit(&exposure->waiting, atomic_load_explicit(&exposure->waiting, memory_order_relaxed) + change, memory_order_relaxed);
 }
 
 static void frame_add(struct iog_sim *sim, uint64_t frame, uint64_t change)
 {
-	uint64_t *count = pagemap_get(&sim->exposure.frames, frame);
+	uint64_t *count;
 
+	if (!sim->exposure.by_frame)
+		return;
+	count = pagemap_get(&sim->exposure.frames, frame);
 	if (!count) {
 		give_up(sim);
 		return;
@@ -90,34 +86,38 @@ void iog_sim_exposure_unmapping(struct iog_sim_domain *domain, uint64_t page, ui
 	pages = pagemap_get(&sim->exposure.unmaps, sim->exposure.ticket);
 	if (pages)
 		*pages = (*pages | TICKET_LIVE) + TICKET_PAGE;
-	if (!carried || !pages)
+	if (!carried || !pages) {
 		give_up(sim);
+		return;
+	}
+	waiting_add(&sim->exposure, 1);
 }
 
-static void count(uint64_t ns, uint64_t *log2_ns, uint64_t *sum, uint64_t *most, uint64_t *most_of_period)
+/* One look at the clock for all that a command covers; none for what was waited for. */
+static uint64_t covered_at(struct iog_sim *sim)
 {
+	if (!sim->exposure.covered_at)
+		sim->exposure.covered_at = iog_sim_now(sim) + 1;
+	return sim->exposure.covered_at;
+}
+
+/* A page's unmap is covered. @returned: when it returned, plus 1; 0 if it has not. */
+static void covered(struct iog_sim *sim, uint64_t returned)
+{
+	struct iog_sim_exposure *stats = &sim->stats.exposure;
+	uint64_t at = returned ? covered_at(sim) : 0;
+	uint64_t ns = at > returned ? at - returned : 0;
 	uint32_t bits = 0;
 
 	while (bits < IOG_SIM_EXPOSURE_BUCKETS - 1 && ns >> bits)
 		bits++;
-	log2_ns[bits]++;
-	*sum += ns;
-	if (ns > *most)
-		*most = ns;
-	if (ns > *most_of_period)
-		*most_of_period = ns;
-}
-
-/* A page's unmap is covered. @returned: when it returned, plus 1; 0 if it has not. */
-static void covered(struct iog_sim *sim, uint64_t ticket, uint64_t returned)
-{
-	struct iog_sim_exposure *stats = &sim->stats.exposure;
-	struct exposure *exposure = &sim->exposure;
-	uint64_t now = exposure->completed_ns;
-
 	stats->pages++;
-	count(now > ticket ? now - ticket : 0, stats->log2_ns, &stats->sum_ns, &stats->max_ns, &exposure->period_max);
-	count(returned && now >= returned ? now - (returned - 1) : 0, stats->late_log2_ns, &stats->late_sum_ns, &stats->late_max_ns, &exposure->period_late);
+	stats->log2_ns[bits]++;
+	stats->sum_ns += ns;
+	if (ns > stats->max_ns)
+		stats->max_ns = ns;
+	if (ns > sim->exposure.period_max)
+		sim->exposure.period_max = ns;
 }
 
 void iog_sim_exposure_left(struct iog_sim_domain *domain, uint64_t page, uint64_t value, bool completed)
@@ -138,9 +138,10 @@ void iog_sim_exposure_left(struct iog_sim_domain *domain, uint64_t page, uint64_
 		return;
 	ticket = *carried;
 	iog_sim_pagemap_remove(&domain->tickets, carried);
+	waiting_add(exposure, (uint64_t)-1);
 	returned = pagemap_find(&exposure->returns, ticket);
 	if (completed)
-		covered(sim, ticket, returned ? *returned : 0);
+		covered(sim, returned ? *returned : 0);
 	pages = pagemap_find(&exposure->unmaps, ticket);
 	if (!pages)
 		return;
@@ -175,12 +176,31 @@ void iog_sim_exposure_access(struct iog_sim_domain *domain, uint64_t page, uint6
 	}
 }
 
+/* Runs that tell of no reuse do without these counts: they begin here, with what is there. */
+static void frames_begin(struct iog_sim *sim)
+{
+	sim->exposure.by_frame = true;
+	for (const struct iog_sim_domain *domain = sim->domains; domain; domain = domain->next) {
+		const struct pagemap *pages = &domain->expected.pages;
+
+		for (size_t i = 0; i <= pages->mask && measures(sim); i++) {
+			uint64_t value = pages->slots[i].value;
+
+			if (value)
+				frame_add(sim, page_paddr(value) >> SIM_PAGE_SHIFT, page_state(value) == PAGE_MAPPED ? FRAME_MAPPED : FRAME_WAITING);
+		}
+	}
+}
+
 struct exposed iog_sim_exposure_reused(struct iog_sim *sim, uint64_t frame)
 {
-	const uint64_t *count = pagemap_find(&sim->exposure.frames, frame);
 	struct exposed exposed = { 0, 0 };
+	const uint64_t *count;
 	uint64_t *changed;
 
+	if (!sim->exposure.by_frame)
+		frames_begin(sim);
+	count = pagemap_find(&sim->exposure.frames, frame);
 	if (!count)
 		return exposed;
 	exposed.mapped = (uint32_t)*count;
@@ -201,7 +221,8 @@ void iog_sim_note_unmapped(struct iog_sim *sim, uint64_t ticket)
 {
 	uint64_t *pages, *returned;
 
-	if (!sim->exposure.measuring || !ticket)
+	/* Nothing waits: what this unmap took away is covered. */
+	if (!ticket || !atomic_load_explicit(&sim->exposure.waiting, memory_order_relaxed))
 		return;
 	sim_lock(sim);
 	pages = measures(sim) ? pagemap_find(&sim->exposure.unmaps, ticket) : NULL;

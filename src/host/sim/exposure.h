@@ -2,15 +2,16 @@
 /*
  * How long devices reach what was unmapped, and what they do there meanwhile. Kept only with IOG_SIM_EXPOSURE.
  *
- * Each noted unmap has a ticket: the time, made unique. Each page that is UNMAPPING carries the ticket of its unmap until it is forgotten; a ticket lives while pages carry
- * it. When memory changes hands the time is kept by the page of memory: an access is on reused memory if that came after the unmap.
+ * Each noted unmap has a ticket, in their order. Each page that is UNMAPPING carries the ticket of its unmap until it is forgotten; a ticket lives while pages carry
+ * it. When memory changes hands a ticket is kept by the page of memory: an access is on reused memory if that came after the unmap.
  *
- * Invariants: unmaps[t] counts the pages, of all domains, that carry t; returns[t] is there if unmaps[t] is, and has returned; frames[p] counts the pages that lead to p.
+ * Invariants: unmaps[t] counts the pages, of all domains, that carry t; returns[t] is there if unmaps[t] is, and has returned; frames[p], with by_frame, counts the pages that lead to p.
  * Locking: the unit's lock.
  */
 #ifndef IOG_SIM_EXPOSURE_H
 #define IOG_SIM_EXPOSURE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,15 +25,16 @@ struct iog_sim_domain;
 struct exposure {
 	bool measuring;        /* constant: IOG_SIM_EXPOSURE */
 	bool reuse_counted;    /* constant: IOG_SIM_REUSE_COUNTED */
+	bool by_frame;         /* memory has been reused: frames is kept */
 	bool incomplete;       /* memory ran out: nothing is measured any more */
 	uint64_t ticket;       /* the newest */
-	uint64_t completed_ns; /* when what is being executed has completed */
+	uint64_t covered_at;   /* when what is being executed has completed, plus 1; 0: nobody has asked yet */
 	uint64_t period_max;   /* the longest since the last iog_sim_stats_take() */
-	uint64_t period_late;  /* the same, of what was late */
+	_Atomic uint64_t waiting; /* pages that carry a ticket, of all domains; written under the lock */
 	struct pagemap unmaps; /* ticket -> pages that carry it, and whether the unmap has returned */
 	struct pagemap returns; /* ticket -> when it has, plus 1. Goes with its pages */
 	struct pagemap frames; /* page of memory -> pages that lead to it: mapped ones, and above, waiting ones */
-	struct pagemap reused; /* page of memory -> when it last changed hands while somebody waited */
+	struct pagemap reused; /* page of memory -> the ticket of when it last changed hands while somebody waited */
 };
 
 /* Pages that lead to a page of memory. */
@@ -47,9 +49,6 @@ void iog_sim_exposure_fini(struct exposure *exposure);
 
 /* A new ticket, for pages that will be unmapped from now on. */
 uint64_t iog_sim_exposure_ticket(struct iog_sim *sim);
-
-/* Invalidations are about to end what pages wait for. */
-void iog_sim_exposure_completes(struct iog_sim *sim);
 
 /* A page is MAPPED to @frame now; turns from that to UNMAPPING; is neither any more, and was @value (@completed: by an invalidation). */
 void iog_sim_exposure_mapped(struct iog_sim *sim, uint64_t frame);

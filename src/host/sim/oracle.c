@@ -268,8 +268,7 @@ static void invalidated(struct iog_sim_domain *domain, uint64_t device, uint64_t
 {
 	struct oracle_pages *expected = &domain->expected;
 
-	if (expected->nr_pending)
-		iog_sim_exposure_completes(domain->sim);
+	domain->sim->exposure.covered_at = 0;
 	/* Downwards: what is left of a range goes to the end, where this loop has been. */
 	for (size_t i = expected->nr_pending; i-- > 0;) {
 		struct pending_range range = expected->pending[i], covered = range;

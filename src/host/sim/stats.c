@@ -56,9 +56,7 @@ void iog_sim_stats_take(struct iog_sim *sim, struct iog_sim_stats *stats)
 	memcpy(stats, now, sizeof(now));
 	stats->exposure.max_ns = sim->exposure.period_max;
 	stats->exposure.incomplete = total.exposure.incomplete;
-	stats->exposure.late_max_ns = sim->exposure.period_late;
 	sim->exposure.period_max = 0;
-	sim->exposure.period_late = 0;
 	sim->taken = total;
 	sim_unlock(sim);
 }
