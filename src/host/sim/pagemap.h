@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A map from page numbers to 64-bit values: open addressing, linear probing, at most half full, so that a probe ends soon.
+ * A map from page numbers to 64-bit values: open addressing, linear probing, at most a quarter full, so that a probe ends soon although neighbours are
+ * neighbours: where two groups of eight meet, the second is found after the first.
  *
  * The value 0 means "nothing here"; callers keep a bit set in every value. Eight neighbouring pages share two cache lines, which makes
  * runs of pages cheap.
@@ -55,7 +56,7 @@ static inline uint64_t *pagemap_get(struct pagemap *map, uint64_t page)
 {
 	size_t i;
 
-	if (map->used * 2 > map->mask && iog_sim_pagemap_grow(map))
+	if (map->used * 4 > map->mask && iog_sim_pagemap_grow(map))
 		return NULL;
 	for (i = pagemap_home(map, page); map->slots[i].value; i = (i + 1) & map->mask) {
 		if (map->slots[i].page == page)

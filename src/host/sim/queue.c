@@ -235,10 +235,11 @@ static int submit_gather(struct iog_sim_domain *domain, const struct iog_gather 
 
 	if (gather->everything)
 		return submit_domain(domain, waiter);
+	/* In the order that is mostly ascending already: tables are gathered last emptied first, and were left before the ranges. */
+	for (uint32_t i = gather->nr_tables; i-- > 0;)
+		runs[nr++] = (struct run){ gather->tables[i].span.first, gather->tables[i].span.last, false };
 	for (uint32_t i = 0; i < gather->nr_ranges; i++)
 		runs[nr++] = (struct run){ gather->ranges[i].first, gather->ranges[i].last, true };
-	for (uint32_t i = 0; i < gather->nr_tables; i++)
-		runs[nr++] = (struct run){ gather->tables[i].span.first, gather->tables[i].span.last, false };
 	if (nr > 1) {
 		runs_sort(runs, nr);
 		nr = runs_join(runs, nr);

@@ -24,6 +24,7 @@ static void fill_lines(void *table, size_t size, uint32_t phase, uint64_t value)
 	_Atomic uint64_t *entries = table;
 
 	for (size_t line = phase * LINE_ENTRIES; line < size / sizeof(value); line += POISON_PHASES * LINE_ENTRIES) {
+#pragma GCC unroll 8
 		for (size_t i = 0; i < LINE_ENTRIES; i++)
 			atomic_store_explicit(&entries[line + i], value, memory_order_relaxed);
 	}
