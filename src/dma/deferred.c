@@ -23,7 +23,7 @@
 static void enqueue(struct domain_lane *lane, iog_iova_t iova, uint64_t size, uint32_t marks)
 {
 	lane->unheard = true;
-	ring_put(lane, &(struct deferred_entry){ .iova = iova, .size = size, .marks = marks, .sequence = lane->sequence });
+	(void)ring_put(lane, &(struct deferred_entry){ .iova = iova, .size = size, .marks = marks, .sequence = lane->sequence });
 }
 
 /* All that is in the ring waits for a flush from now on: the next that anybody begins will do. */
@@ -33,6 +33,8 @@ static void wait_begin(struct domain_lane *lane)
 	lane->needed = flush_needed(&lane->domain->clock);
 	lane->sequence++;
 	lane->held_look = 0;
+	atomic_store_explicit(&lane->held_pages, 0, memory_order_relaxed);
+	lane->held_newest = NULL;
 }
 
 /* A flush has completed that began after all of this. Gate entered, or closed. */
@@ -42,6 +44,8 @@ static void wait_end(struct domain_lane *lane)
 	lane->needed = 0;
 	lane->sequence++;
 	lane->held_look = 0;
+	atomic_store_explicit(&lane->held_pages, 0, memory_order_relaxed);
+	lane->held_newest = NULL;
 	lane->is_aging = false;
 }
 

@@ -93,6 +93,7 @@ static int configure_paging(struct iog_domain *domain, const struct iog_domain_c
 		return config->nr_memory ? 0 : -IOG_EINVAL;
 	domain->policy = config->policy ? config->policy : &iog_policy_window;
 	domain->holds_pages = domain->hold && domain->policy->unmap_held;
+	domain->maps_alone = !domain->flush_on_map && !(domain->hold && domain->hold->hold);
 	if (domain->policy->iova)
 		return 0;
 	domain->fallback = config->fallback ? config->fallback : &iog_policy_window;

@@ -100,6 +100,8 @@ struct domain_lane {
 	_Atomic uint32_t held_entries_most;
 	_Atomic uint32_t nr_addresses; /* entries that are addresses: all others are held */
 	uint32_t held_look;            /* entries at which one more, held, looks at the ring first; 0 whenever others may wait than then */
+	_Atomic uint32_t held_pages;   /* so many pages may be held, one by one, before it is looked again at the ring, the credit and whether a flush is due. Other lanes only clear it */
+	struct deferred_entry *held_newest; /* the newest entry, if it is memory that waits for no flush that has begun; NULL otherwise */
 
 	/*
 	 * Runs that this lane has freed lazily (IOG_IOVA_LAZY), ever, modulo 2^32: counted by the policy, the lane's own, also outside the gate. They are bounded as deferred entries
@@ -145,6 +147,7 @@ struct domain_ats {
 };
 
 struct bounce;
+struct iova_window;
 
 struct iog_domain {
 	const struct iog_platform *platform;
@@ -154,7 +157,9 @@ struct iog_domain {
 	const struct iog_policy *fallback; /* identity policy only */
 	struct iog_pgtable *pgtable;       /* NULL unless paging */
 	struct iog_iova *iova;             /* NULL unless paging and not static 1:1 */
+	struct iova_window *windows;       /* policy "window": page.h. NULL for the others */
 	bool holds_pages;                  /* there are hold ops, and the policy has unmap_held() */
+	bool maps_alone;                   /* nobody is to be told of a mapping: no unit, no owner of memory */
 	bool is_static;                    /* 1:1, mapped once */
 	bool flush_on_map;                 /* IOG_PGTABLE_FLUSH_ON_MAP */
 	_Atomic uint32_t mode;             /* enum iog_inval_mode */
@@ -252,13 +257,30 @@ int iog_domain_flush_lane(struct domain_lane *lane);
  */
 int iog_domain_flush_step(struct domain_lane *lane);
 
-/* One more run freed lazily; whether a flush is due. Release: its entries are gone; pairs with the acquire in lazy_look(). */
-static inline bool lazy_count(struct domain_lane *lane)
+/* One more run freed lazily. Release: its entries are gone; pairs with the acquire in lazy_look(). Returns how many that is. */
+static inline uint32_t lazy_add(struct domain_lane *lane)
 {
 	uint32_t nr = atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&lane->nr_lazy, nr, memory_order_release);
+	return nr;
+}
+
+/* The same, and whether a flush is due. */
+static inline bool lazy_count(struct domain_lane *lane)
+{
+	uint32_t nr = lazy_add(lane);
+
+	atomic_store_explicit(&lane->held_pages, 0, memory_order_relaxed);
 	return (int32_t)(nr - atomic_load_explicit(&lane->lazy_due, memory_order_relaxed)) >= 0;
+}
+
+/* For the lane: runs before a flush is due. */
+static inline uint32_t lazy_left(const struct domain_lane *lane)
+{
+	uint32_t left = atomic_load_explicit(&lane->lazy_due, memory_order_relaxed) - atomic_load_explicit(&lane->nr_lazy, memory_order_relaxed);
+
+	return (int32_t)left > 0 ? left : 0;
 }
 
 /* How many that is so far: a flush that begins now covers these. */

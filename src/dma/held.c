@@ -20,7 +20,7 @@
 /* Inside the gate, as the rest here. */
 static void put_call(struct domain_lane *lane, void (*release)(void *ctx), void *ctx)
 {
-	ring_put(lane, &(struct deferred_entry){ .release = release, .ctx = ctx, .marks = DEFERRED_CALL });
+	(void)ring_put(lane, &(struct deferred_entry){ .release = release, .ctx = ctx, .marks = DEFERRED_CALL });
 }
 
 /* Waits no longer; size 0: nothing. */
@@ -452,14 +452,25 @@ static __attribute__((noinline)) int look(struct domain_lane *lane)
 	return error;
 }
 
-/* Not ready, then: is it after a look, or with more credit? */
+static uint32_t less(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* No page may be held at once, then: may one after a look, with more credit, after a flush that is due? */
 static bool get_ready(struct domain_lane *lane, uint64_t size)
 {
 	uintptr_t flags = domain_lane_enter(lane);
-	bool ready = (ring_nr(lane) < lane->held_look || !look(lane)) && credit_take(lane, size);
+	uint64_t credit;
+	uint32_t pages = 0;
 
+	if ((lazy_left(lane) || !iog_domain_flush_lane(lane)) && (ring_nr(lane) < lane->held_look || !look(lane)) && credit_take(lane, size)) {
+		credit = (lane->held_credit - atomic_load_explicit(&lane->held_bytes, memory_order_relaxed)) / size;
+		pages = less(less(lane->held_look - ring_nr(lane), lazy_left(lane)), credit < UINT32_MAX ? (uint32_t)credit : UINT32_MAX);
+		atomic_store_explicit(&lane->held_pages, pages, memory_order_relaxed);
+	}
 	domain_lane_exit(lane, flags);
-	return ready;
+	return pages;
 }
 
 int iog_held_unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size, bool holes, void (*release)(void *ctx), void *ctx)

@@ -112,6 +112,7 @@ static inline void held_credit_return(struct domain_lane *lane)
 {
 	atomic_fetch_sub_explicit(&lane->domain->held_credit, lane->held_credit, memory_order_relaxed);
 	lane->held_credit = 0;
+	atomic_store_explicit(&lane->held_pages, 0, memory_order_relaxed);
 }
 
 /* May so many bytes more wait here? Inside the lane's gate, as the rest here. */
@@ -120,15 +121,15 @@ static inline bool held_has_credit(const struct domain_lane *lane, uint64_t size
 	return atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size <= lane->held_credit;
 }
 
-/* And is there room in the ring, at which nobody need look before? */
-static inline bool held_is_ready(const struct domain_lane *lane, uint64_t size)
-{
-	return ring_nr(lane) < lane->held_look && held_has_credit(lane, size);
-}
-
+/* What follows on the newest entry, and waits for the same flush, grows it. */
 static inline void held_put(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
 {
-	ring_put(lane, &(struct deferred_entry){ .paddr = paddr, .size = size, .marks = DEFERRED_MEMORY });
+	struct deferred_entry *newest = lane->held_newest;
+
+	if (newest && newest->paddr + newest->size == paddr)
+		newest->size += size;
+	else
+		lane->held_newest = ring_put(lane, &(struct deferred_entry){ .paddr = paddr, .size = size, .marks = DEFERRED_MEMORY });
 	atomic_store_explicit(&lane->held_bytes, atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size, memory_order_relaxed);
 }
 

@@ -2,14 +2,15 @@
 /*
  * One buffer: map, unmap, and the same for registers of other devices.
  *
- * iog_dma_map() and iog_dma_unmap() themselves serve the plain request (translated, trusted, snooping device) with a few compares and one call of the policy. All others go to a
- * function of their own, which checks everything again in the order that the errors are documented in.
+ * Three steps. A page of a window that takes no more than a few stores (page.h) is dealt with on the spot. The plain request (translated, trusted, snooping device) is a few compares and one
+ * call of the policy. All others go to functions that check everything again, in the order that the errors are documented in.
  */
 #include "../iova/allocator.h"
 #include "bounce.h"
 #include "flush.h"
 #include "held.h"
 #include "map.h"
+#include "page.h"
 
 int iog_dma_route(const struct iog_device *device, iog_lane_t lane, uint32_t attrs, struct iog_domain **result)
 {
@@ -81,9 +82,7 @@ static inline __attribute__((always_inline)) int unmap_pages(struct domain_lane 
 	uint64_t offset = iova & (domain->granule - 1), pages = dma_pages(iova, size, domain->granule);
 	int error;
 
-	if (holds && !release && pages == domain->granule && domain_holds_pages(domain) && domain->policy->unmap_held(lane, iova - offset))
-		error = 0;
-	else if (dma_unlikely((holds && domain->hold) || release))
+	if ((holds && domain->hold) || release)
 		error = iog_held_unmap(lane, iova - offset, pages, false, release, ctx);
 	else
 		error = domain->policy->unmap(lane, iova - offset, pages);
@@ -199,7 +198,20 @@ static inline struct iog_domain *plain_domain(const struct iog_device *device, i
 		       NULL;
 }
 
-int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova)
+/* The domain if the request may be a page of a window. It does not wrap then, and is not empty. */
+static inline __attribute__((always_inline)) struct iog_domain *page_domain(const struct iog_device *device, iog_lane_t lane, uint64_t address, uint64_t size, enum iog_dma_dir dir,
+									     uint32_t attrs)
+{
+	/* Acquire: see plain_domain(). */
+	struct iog_domain *domain = atomic_load_explicit(&device->plain, memory_order_acquire);
+
+	return dma_likely(domain) && domain->windows && !(attrs & DMA_ATTRS_SPECIAL) && dma_dir_known(dir) && lane < domain->lanes_count &&
+			       size - 1 < domain->granule - (address & (domain->granule - 1)) ?
+		       domain :
+		       NULL;
+}
+
+static int __attribute__((noinline)) map_any(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova)
 {
 	struct iog_domain *domain = plain_domain(device, lane, paddr, size, dir, attrs);
 
@@ -208,25 +220,75 @@ int iog_dma_map(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, u
 	return map_pages(&domain->lanes[lane], device, paddr, size, dma_prot(dir, attrs), true, iova);
 }
 
-int iog_dma_unmap(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
+int iog_dma_map(struct iog_device *device, iog_lane_t lane_number, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova)
+{
+	const struct iog_domain *domain = page_domain(device, lane_number, paddr, size, dir, attrs);
+
+	if (dma_likely(domain && domain->maps_alone)) {
+		struct domain_lane *lane = &domain->lanes[lane_number];
+		uint64_t offset = paddr & (domain->granule - 1);
+		iog_iova_t page;
+
+		if (dma_likely(window_map_page(domain->windows, lane->policy_lane, paddr - offset, dma_prot(dir, attrs), device->limit, &page))) {
+			dma_count_map(lane, size);
+			*iova = page + offset;
+			return 0;
+		}
+	}
+	return map_any(device, lane_number, paddr, size, dir, attrs, iova);
+}
+
+static int __attribute__((noinline)) unmap_any(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs,
+					       void (*release)(void *ctx), void *ctx)
 {
 	struct iog_domain *domain = plain_domain(device, lane, iova, size, dir, attrs);
 
 	if (dma_unlikely(!domain))
-		return unmap_special(device, lane, iova, size, dir, attrs, false, NULL, NULL);
-	return unmap_pages(&domain->lanes[lane], iova, size, true, NULL, NULL);
+		return unmap_special(device, lane, iova, size, dir, attrs, false, release, ctx);
+	return unmap_pages(&domain->lanes[lane], iova, size, true, release, ctx);
+}
+
+/* As many arguments as there are registers for. */
+static int __attribute__((noinline)) unmap_called(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
+{
+	return unmap_any(device, lane, iova, size, dir, attrs, NULL, NULL);
+}
+
+/* A page in a domain that has hold ops. */
+static int __attribute__((noinline)) unmap_holding(struct iog_device *device, struct domain_lane *lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
+{
+	const struct iog_domain *domain = lane->domain;
+
+	if (dma_unlikely(atomic_load_explicit(&domain->mode, memory_order_relaxed) != IOG_INVAL_HELD ||
+			 !page_unmap_held(domain->windows, lane, iova & ~(domain->granule - 1), domain->granule)))
+		return unmap_called(device, lane->lane, iova, size, dir, attrs);
+	dma_count_unmap(lane, size);
+	return 0;
+}
+
+int iog_dma_unmap(struct iog_device *device, iog_lane_t lane_number, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs)
+{
+	const struct iog_domain *domain = page_domain(device, lane_number, iova, size, dir, attrs);
+
+	if (dma_likely(domain)) {
+		struct domain_lane *lane = &domain->lanes[lane_number];
+		uint64_t entry;
+
+		if (domain->hold)
+			return unmap_holding(device, lane, iova, size, dir, attrs);
+		if (atomic_load_explicit(&domain->mode, memory_order_relaxed) != IOG_INVAL_STRICT &&
+		    dma_likely(window_unmap_page(domain->windows, lane->policy_lane, iova & ~(domain->granule - 1), &entry))) {
+			dma_count_unmap(lane, size);
+			return page_count_lazy(lane);
+		}
+	}
+	return unmap_called(device, lane_number, iova, size, dir, attrs);
 }
 
 int iog_dma_unmap_release(struct iog_device *device, iog_lane_t lane, iog_iova_t iova, uint64_t size, enum iog_dma_dir dir, uint32_t attrs,
 			  void (*release)(void *ctx), void *ctx)
 {
-	struct iog_domain *domain = plain_domain(device, lane, iova, size, dir, attrs);
-
-	if (!release)
-		return -IOG_EINVAL;
-	if (dma_unlikely(!domain))
-		return unmap_special(device, lane, iova, size, dir, attrs, false, release, ctx);
-	return unmap_pages(&domain->lanes[lane], iova, size, true, release, ctx);
+	return release ? unmap_any(device, lane, iova, size, dir, attrs, release, ctx) : -IOG_EINVAL;
 }
 
 int iog_dma_map_resource(struct iog_device *device, iog_lane_t lane, iog_paddr_t paddr, uint64_t size, enum iog_dma_dir dir, uint32_t attrs, iog_iova_t *iova)

@@ -20,6 +20,7 @@
 /* More than any page table translates; what is less does not wrap when it is rounded up. */
 #define DMA_SIZE_MAX (UINT64_MAX >> 1)
 
+#define dma_likely(condition) __builtin_expect(!!(condition), 1)
 #define dma_unlikely(condition) __builtin_expect(!!(condition), 0)
 
 enum dma_way {

@@ -7,8 +7,7 @@
  */
 #include "../inval/gather.h"
 #include "../iova/window_page.h"
-#include "held.h"
-#include "ring.h"
+#include "page.h"
 
 static inline uint32_t shift_of(const struct domain_lane *lane)
 {
@@ -26,6 +25,7 @@ static int flush_domain(void *ctx)
 static int create(struct iog_domain *domain, const struct iog_domain_config *config)
 {
 	(void)config;
+	domain->windows = windows_of(domain->iova);
 	for (uint32_t n = 0; n < domain->lanes_count; n++)
 		domain->lanes[n].policy_lane = &windows_of(domain->iova)->lanes[n];
 	return iog_window_bind(domain->iova, domain->pgtable, &domain->clock, iog_domain_invalidate, domain->lanes, sizeof(*domain->lanes));
@@ -78,12 +78,6 @@ static int clear_at_once(struct domain_lane *lane, iog_iova_t iova, uint64_t siz
 		iog_gather_add_range(&lane->gather, iova, iova + (size - 1), lane->domain->granule);
 	/* Even if nothing is left: fill() may have undone what a unit was told of, and did not answer. */
 	return iog_gather_flush(&lane->gather);
-}
-
-/* Addresses whose entries are gone, and whose invalidation is still to come, were freed. */
-static inline int count_lazy(struct domain_lane *lane)
-{
-	return iog_unlikely(lazy_count(lane)) ? iog_domain_flush_step(lane) : 0;
 }
 
 static int fill(struct domain_lane *lane, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot)
@@ -187,7 +181,7 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 	outcome = iog_window_unmap(addresses, lane->lane, iova >> shift, size >> shift);
 	if (iog_unlikely(outcome))
 		return outcome == WINDOW_NONE ? iog_policy_tree.unmap(lane, iova, size) : -IOG_ENOENT;
-	return count_lazy(lane);
+	return page_count_lazy(lane);
 }
 
 /* Strict, one page of a window: clear_at_once() and the rest in one line. */
@@ -219,24 +213,13 @@ static int unmap(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	if (atomic_load_explicit(&domain->mode, memory_order_relaxed) == IOG_INVAL_STRICT)
 		return unmap_page_at_once(lane, iova);
 	if (window_unmap_page(windows_of(domain->iova), lane->policy_lane, iova, &entry))
-		return count_lazy(lane);
+		return page_count_lazy(lane);
 	return unmap_run(lane, iova, size);
 }
 
 static bool unmap_held(struct domain_lane *lane, iog_iova_t iova)
 {
-	struct iova_window *windows = windows_of(lane->domain->iova);
-	uint64_t entry;
-	bool done;
-
-	/* Plain entries are only made where gates are plain. */
-	if (iog_unlikely(!windows->leaf_address || !gate_try_plain(&lane->gate)))
-		return false;
-	done = iog_likely(held_is_ready(lane, lane->domain->granule) && window_unmap_page(windows, lane->policy_lane, iova, &entry));
-	if (done)
-		held_put(lane, (entry & windows->leaf_address) << windows->leaf_shift, lane->domain->granule);
-	gate_exit_plain(&lane->gate);
-	return done;
+	return page_unmap_held(windows_of(lane->domain->iova), lane, iova, lane->domain->granule);
 }
 
 static int clear(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
@@ -266,7 +249,7 @@ static int free_run(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 		return unmap_at_once(lane, iova, size, true);
 	(void)iog_window_clear(addresses, iova >> shift, size >> shift, true, &cleared);
 	error = iog_iova_free(addresses, lane->lane, iova, size);
-	return error ? error : count_lazy(lane);
+	return error ? error : page_count_lazy(lane);
 }
 
 const struct iog_policy iog_policy_window = {

@@ -28,8 +28,8 @@ static inline void ring_count_address(struct domain_lane *lane, uint32_t by)
 	atomic_store_explicit(&lane->nr_addresses, atomic_load_explicit(&lane->nr_addresses, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-/* There is room. */
-static inline void ring_put(struct domain_lane *lane, const struct deferred_entry *entry)
+/* There is room. Returns its place. */
+static inline struct deferred_entry *ring_put(struct domain_lane *lane, const struct deferred_entry *entry)
 {
 	uint32_t nr = ring_nr(lane), at = lane->head + nr;
 	struct deferred_entry *place = &lane->deferred[at < lane->domain->ring_size ? at : at - lane->domain->ring_size];
@@ -42,6 +42,9 @@ static inline void ring_put(struct domain_lane *lane, const struct deferred_entr
 	ring_set_nr(lane, nr + 1);
 	if (!(entry->marks & DEFERRED_HELD))
 		ring_count_address(lane, 1);
+	lane->held_newest = NULL;
+	atomic_store_explicit(&lane->held_pages, 0, memory_order_relaxed);
+	return place;
 }
 
 /* The @n'th: there are more than that. */

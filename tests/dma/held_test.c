@@ -185,6 +185,66 @@ static void bounded(void **state)
 	}
 }
 
+/* Pages that follow one another wait as one piece, and are released as one; but no more of them than may wait apart. */
+static void neighbours(void **state)
+{
+	(void)state;
+	for (uint32_t p = 0; p < PLACE_POLICIES; p++) {
+		static struct place place;
+		iog_iova_t iova[64];
+
+		place_begin(&place, place_policies[p], IOG_INVAL_HELD);
+		place.config.deferred_entries = 8;
+		place_attach(&place);
+		for (uint32_t n = 0; n < 64; n++)
+			iova[n] = place_map(&place, 0, n * PAGE, PAGE);
+		for (uint32_t n = 0; n < 64; n++) {
+			assert_int_equal(place_unmap(&place, 0, iova[n], PAGE), 0);
+			assert_true(bed_stats(place.domain).held_bytes <= 8 * PAGE);
+			assert_int_equal(bed_stats(place.domain).held_bytes, (n + 1 - atomic_load(&place.releases)) * PAGE);
+		}
+		if (place_policies[p] == &iog_policy_window) {
+			assert_int_equal(atomic_load(&place.largest), 8 * PAGE);
+			assert_int_equal(bed_stats(place.domain).held_entries_most, 1);
+		}
+		assert_true(bed_stats(place.domain).flushes >= 7);
+		place_settle(&place);
+		place_destroy(&place);
+	}
+}
+
+/* What follows on memory that a flush has covered, and that is still to be released, waits for a flush of its own. */
+static void late_neighbour(void **state)
+{
+	static struct place place;
+	iog_iova_t iova[250], last;
+	uint64_t flushes;
+
+	(void)state;
+	place_begin(&place, &iog_policy_window, IOG_INVAL_HELD);
+	place.config.deferred_entries = 200;
+	place_attach(&place);
+	for (uint32_t n = 0; n < 250; n++)
+		iova[n] = place_map(&place, 0, n * 2 * PAGE, PAGE);
+	last = place_map(&place, 0, 399 * PAGE, PAGE);
+	place_note_map(&place, last, 399 * PAGE, PAGE);
+	assert_true(bed_lands(&place.bed, 0, 1, last));
+	for (uint32_t n = 0; n < 200; n++)
+		assert_int_equal(place_unmap(&place, 0, iova[n], PAGE), 0);
+	bed_note_unmap(&place.bed, 0, 1, last, PAGE);
+	assert_int_equal(place_unmap(&place, 0, last, PAGE), 0);
+	flushes = bed_stats(place.domain).flushes;
+	assert_int_equal(flushes, 1);
+	assert_true(atomic_load(&place.releases) < 200);
+	for (uint32_t n = 200; n < 250; n++)
+		assert_int_equal(place_unmap(&place, 0, iova[n], PAGE), 0);
+	assert_int_equal(bed_stats(place.domain).flushes, flushes);
+	assert_int_equal(atomic_load(&place.releases), 200);
+	assert_int_equal(place.count[399], 1);
+	place_settle(&place);
+	place_destroy(&place);
+}
+
 /* Nothing of a unit that does not answer is released before it does, in any mode, and everything then. */
 static void no_answer(void **state)
 {
@@ -406,6 +466,8 @@ int main(void)
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(crowded),
 		cmocka_unit_test(bounded),
+		cmocka_unit_test(neighbours),
+		cmocka_unit_test(late_neighbour),
 		cmocka_unit_test(no_answer),
 		cmocka_unit_test(broken_off),
 		cmocka_unit_test(each_step),

@@ -27,7 +27,7 @@
 struct variant {
 	const char *policy;
 	enum iog_inval_mode mode;
-	bool scattered; /* pages of a list do not follow one another */
+	bool scattered; /* pages do not follow one another */
 	bool simulate; /* by a unit that keeps caches and walks; not judged */
 };
 
@@ -51,6 +51,12 @@ static void nobody_waits(void *ctx, iog_paddr_t paddr, uint64_t size)
 	(void)size;
 }
 
+/* Of the mapping number @i that is live. */
+static iog_paddr_t page_of(const struct variant *variant, uint64_t i)
+{
+	return PADDR + i * (variant->scattered ? 3 : 1) * SIZE_4K;
+}
+
 static int prepare(struct bench_state *bench, struct problem *problem)
 {
 	static const struct iog_hold_ops hold = { .release = nobody_waits };
@@ -68,12 +74,12 @@ static int prepare(struct bench_state *bench, struct problem *problem)
 	int ret = dma_bed_create(&config, &state->bed, problem);
 
 	for (uint64_t i = 0; i < LIVE && !ret; i++) {
-		ret = iog_dma_map(state->bed.device, 0, PADDR + i * SIZE_4K, SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0, &state->live[i]);
+		ret = iog_dma_map(state->bed.device, 0, page_of(variant, i), SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0, &state->live[i]);
 		if (ret)
 			problem_set(problem, "a page could not be mapped: %s", iog_strerror(ret));
 	}
 	for (uint64_t i = 0; i < LIST; i++)
-		state->sg[i] = (struct iog_sg){ .paddr = PADDR + (LIVE + i * (variant->scattered ? 3 : 1)) * SIZE_4K, .size = SIZE_4K };
+		state->sg[i] = (struct iog_sg){ .paddr = page_of(variant, LIVE + i), .size = SIZE_4K };
 	return ret;
 }
 
@@ -98,6 +104,7 @@ static int run_policy(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 
 static int run_api(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 {
+	const struct variant *variant = bench->bench_case->variant;
 	struct dma_state *state = state_of(bench);
 	struct iog_device *device = state->bed.device;
 	uint64_t begin = clock_ns();
@@ -107,7 +114,7 @@ static int run_api(struct bench_state *bench, uint64_t *ns, uint64_t *calls)
 		iog_iova_t *iova = &state->live[i % LIVE];
 
 		ret |= iog_dma_unmap(device, 0, *iova, SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0);
-		ret |= iog_dma_map(device, 0, PADDR + i % LIVE * SIZE_4K, SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0, iova);
+		ret |= iog_dma_map(device, 0, page_of(variant, i % LIVE), SIZE_4K, IOG_DMA_BIDIRECTIONAL, 0, iova);
 	}
 	*ns += clock_ns() - begin;
 	*calls += ROUNDS;
@@ -148,7 +155,9 @@ static const struct bench_case cases[] = {
 	{ "identity_pair", "the same 1:1", "tree_pair", CASE(run_policy), VARIANT(.policy = "identity", .mode = IOG_INVAL_DEFERRED) },
 	{ "dma_pair_deferred", "iog_dma_map() and iog_dma_unmap(), window, deferred, on a unit without latency", "window_pair", CASE(run_api), VARIANT(.policy = "window", .mode = IOG_INVAL_DEFERRED) },
 	{ "dma_pair_held", "the same, held: the memory is let go by the flush", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .mode = IOG_INVAL_HELD) },
-	{ "dma_pair_strict", "the same, invalidated at each unmap", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .mode = IOG_INVAL_STRICT) },
+	{ "dma_pair_held_scattered", "the same of pages that do not follow one another", "dma_pair_held", CASE(run_api),
+	  VARIANT(.policy = "window", .mode = IOG_INVAL_HELD, .scattered = true) },
+	{ "dma_pair_strict", "dma_pair_deferred, invalidated at each unmap", "dma_pair_deferred", CASE(run_api), VARIANT(.policy = "window", .mode = IOG_INVAL_STRICT) },
 	{ "dma_pair_strict_tree", "the same from a tree, and a walk", "dma_pair_strict", CASE(run_api), VARIANT(.policy = "tree", .mode = IOG_INVAL_STRICT) },
 	{ "dma_pair_strict_sim", "dma_pair_strict on the simulated IOMMU, which searches its caches", "dma_pair_strict", CASE(run_api),
 	  VARIANT(.policy = "window", .mode = IOG_INVAL_STRICT, .simulate = true) },
