@@ -8,6 +8,7 @@
 #include <iogate/dma.h>
 #include <iogate/domain.h>
 #include <iogate/error.h>
+#include <iogate/fault.h>
 #include <iogate/gather.h>
 #include <iogate/iova.h>
 #include <iogate/pgtable.h>

@@ -73,7 +73,7 @@ struct iog_platform {
 	 */
 	void (*dma_wmb)(void *ctx);
 
-	/* A clock that does not go back, ns. Optional: without it nothing is measured (struct iog_unit, range_ns). */
+	/* A clock that does not go back, ns. Optional: without it nothing is measured (struct iog_unit, range_ns), and drivers of IOMMUs, whose waits all have a deadline, cannot be created. */
 	uint64_t (*now_ns)(void *ctx);
 
 	/* Called between two looks at a word that another lane is about to change ("pause", "yield"). Optional. */
@@ -89,6 +89,16 @@ struct iog_platform {
 	 * last, and with interrupts on. Optional: without it, and where @irq_save is there, every call pays for a full barrier of its own on entry.
 	 */
 	void (*lanes_barrier)(void *ctx);
+
+	/*
+	 * Registers of IOMMUs. @reg is a register's address as the host knows it: a driver's configured base and an offset. Each call is one access of exactly that width. A load from memory
+	 * that follows a read is made after it, and what dma_wmb() orders is seen before the write takes effect ("readl", "writel"). Optional, all four or none. NULL: a volatile access
+	 * at address @reg, which is enough where the CPU orders accesses to registers by itself (x86).
+	 */
+	uint32_t (*mmio_read32)(void *ctx, uintptr_t reg);
+	uint64_t (*mmio_read64)(void *ctx, uintptr_t reg);
+	void (*mmio_write32)(void *ctx, uintptr_t reg, uint32_t value);
+	void (*mmio_write64)(void *ctx, uintptr_t reg, uint64_t value);
 
 	/*
 	 * Observers for a checker (the simulated IOMMU poisons and tracks tables through them). Both optional, NULL in production.
