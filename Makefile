@@ -4,6 +4,7 @@
 #   make           release build: build/iogate, the libraries
 #   make stress    the same, then "build/iogate stress"; STRESS="-s 1T" for other arguments
 #   make check     every test; the last line counts them
+#   make judge     the drivers against QEMU's models of the hardware; what QEMU cannot be had for is skipped and counted
 #   make bench     "build/iogate bench"; BENCH=...
 #   make install   PREFIX (default /usr/local), LIBDIR, DESTDIR
 #   make clean     remove the build directory
@@ -18,7 +19,7 @@ LIBDIR ?= $(if $(MULTIARCH),lib/$(MULTIARCH))
 
 setup = meson setup $(BUILD) --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR)) -Ddebug=false -Dtools=enabled
 
-.PHONY: all stress check bench install clean
+.PHONY: all stress check judge bench install clean
 .DEFAULT_GOAL := all
 
 all: $(BUILD)/build.ninja
@@ -36,7 +37,15 @@ check:
 	@scripts/setup check
 	@test -e $(BUILD)/build.ninja || $(setup) -Dtests=enabled -Dquick_tests=true
 	@meson configure $(BUILD) -Dtests=enabled -Dtools=enabled -Dquick_tests=true
-	@scripts/check $(BUILD) --no-suite model-large --no-suite mutants --no-suite traces-all --no-suite whole
+	@scripts/check $(BUILD) --no-suite judge --no-suite model-large --no-suite mutants --no-suite traces-all --no-suite whole
+
+# Judges whose QEMU could not be installed skip, and say so.
+judge:
+	@scripts/setup check
+	@scripts/judge-setup $(BUILD)/judge || :
+	@test -e $(BUILD)/build.ninja || $(setup) -Dtests=enabled -Dquick_tests=true
+	@meson configure $(BUILD) -Dtests=enabled -Dtools=enabled -Dquick_tests=true
+	@scripts/check $(BUILD) --suite judge
 
 bench: all
 	$(BUILD)/iogate bench $(BENCH)
