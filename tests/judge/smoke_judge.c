@@ -31,6 +31,10 @@ static void copies(const struct iog_qtest_config *config, const char *name)
 		}
 		platform->pages_free(platform->ctx, pages, 8192);
 	}
+	pages = platform->pages_alloc(platform->ctx, 1 << 21);
+	JUDGE(pages && !((uintptr_t)pages & ((1 << 21) - 1)), "%s: pages are aligned to their size", name);
+	JUDGE(pages && iog_qtest_memory(qtest, (uint64_t)(uintptr_t)pages - platform->direct_map_offset, 1 << 21) == pages, "%s: and are where they are said to be", name);
+	platform->pages_free(platform->ctx, pages, 1 << 21);
 	JUDGE(iog_qtest_memory(qtest, 0xfffffffffff, 1) == NULL, "%s: no memory where there is none", name);
 	JUDGE(iog_qtest_edu_dma(qtest, 2, IOG_QTEST_TO_MEMORY, 0, 0, 1) == -IOG_ENOENT, "%s: there are two", name);
 	JUDGE(iog_qtest_config_read(qtest, IOG_QTEST_BDF(0, 30, 0), 0) == UINT32_MAX, "%s: no device where there is none", name);

@@ -39,6 +39,8 @@ struct qtest_process {
 };
 
 struct qtest_memory {
+	void *reserved; /* address space, the memory somewhere in it */
+	size_t reserved_size;
 	uint8_t *base;
 	uint64_t paddr;
 	uint64_t size;

@@ -9,6 +9,25 @@
 #include "internal.h"
 
 #define PAGE UINT64_C(4096)
+#define ALIGNMENT (UINT64_C(1) << 30)
+
+/* Pieces are aligned to their size where the guest sees them and where we do, so the whole is aligned to more than there is of it. */
+static int memory_map(struct qtest_memory *memory)
+{
+	uint8_t *aligned;
+
+	memory->reserved_size = 2 * ALIGNMENT;
+	memory->reserved = mmap(NULL, memory->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory->reserved == MAP_FAILED) {
+		memory->reserved = NULL;
+		return -IOG_ENOMEM;
+	}
+	aligned = (uint8_t *)(((uintptr_t)memory->reserved + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
+	if (mmap(aligned, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory->file, 0) == MAP_FAILED)
+		return -IOG_ENOMEM;
+	memory->base = aligned;
+	return 0;
+}
 
 int iog_qtest_memory_init(struct qtest_memory *memory, const struct qtest_machine *machine, uint64_t size)
 {
@@ -20,11 +39,8 @@ int iog_qtest_memory_init(struct qtest_memory *memory, const struct qtest_machin
 	memory->file = memfd_create("iogate-guest", MFD_CLOEXEC);
 	if (!memory->used || memory->file < 0 || ftruncate(memory->file, (off_t)size))
 		return -IOG_ENOMEM;
-	memory->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory->file, 0);
-	if (memory->base == MAP_FAILED) {
-		memory->base = NULL;
+	if (memory_map(memory))
 		return -IOG_ENOMEM;
-	}
 	for (uint64_t page = 0; page < pages; page++)
 		if (page < machine->memory_low / PAGE || page >= pages - machine->memory_high / PAGE)
 			memory->used[page / 64] |= UINT64_C(1) << page % 64;
@@ -33,8 +49,8 @@ int iog_qtest_memory_init(struct qtest_memory *memory, const struct qtest_machin
 
 void iog_qtest_memory_fini(struct qtest_memory *memory)
 {
-	if (memory->base)
-		munmap(memory->base, memory->size);
+	if (memory->reserved)
+		munmap(memory->reserved, memory->reserved_size);
 	if (memory->file >= 0)
 		close(memory->file);
 	free(memory->used);
@@ -61,7 +77,6 @@ void *iog_qtest_pages_alloc(void *ctx, size_t size)
 	uint64_t pages = memory->size / PAGE, count = size / PAGE;
 	void *result = NULL;
 
-	/* The base is aligned to more than there is memory. */
 	if (!count || size & (size - 1))
 		return NULL;
 	pthread_mutex_lock(&qtest->lock);

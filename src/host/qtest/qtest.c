@@ -44,6 +44,14 @@ static uint64_t now_ns(void *ctx)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* The model reads this machine's memory, whatever it says of itself. */
+static void cache_clean(void *ctx, const void *va, size_t size)
+{
+	(void)ctx;
+	(void)va;
+	(void)size;
+}
+
 static uint64_t locked_read(void *ctx, uint32_t bits, uintptr_t reg)
 {
 	struct iog_qtest *qtest = ctx;
@@ -94,6 +102,7 @@ static void platform_init(struct iog_qtest *qtest)
 	platform->pages_free = iog_qtest_pages_free;
 	platform->object_alloc = object_alloc;
 	platform->object_free = object_free;
+	platform->cache_clean = cache_clean;
 	platform->now_ns = now_ns;
 	platform->dma_wmb = iog_cpu_dma_wmb();
 	platform->relax = iog_cpu_relax();
