@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VT-d driver against QEMU's intel-iommu: each way of using the unit, on each QEMU that is there.
+ *
+ * Points are numbered as they are reported: 1 off, 2 translated, 3 remapped, 4 unmapped, 5 refused, 6 first stage, 7 tables reclaimed. Every one that invalidation decides has its negative
+ * control: the same steps without the invalidation must show what the device remembers.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <iogate/gather.h>
+#include <iogate/hw/vtd.h>
+#include <iogate/pgtable.h>
+#include <iogate/tablemem.h>
+#include <iogate/unit.h>
+
+#include "judge.h"
+
+#define REGISTERS 0xfed90000
+#define DEVICE IOG_VTD_DEVICE(0, 0, 3, 0)
+#define OTHER IOG_VTD_DEVICE(0, 0, 4, 0)
+#define ID 5
+#define PAGE 4096
+#define SIZE_2M 0x200000
+#define BYTES 64
+#define LOW UINT64_C(0x100000)
+#define HIGH UINT64_C(0x7f1234400000)
+#define RW (IOG_PROT_READ | IOG_PROT_WRITE)
+
+/* A way of using the unit. */
+struct way {
+	const char *name;
+	const char *device; /* argument of QEMU */
+	uint32_t version_min, version_max;
+	uint32_t flags;
+	bool first_stage;
+	/* For what is absent the model gives the codes of legacy mode in scalable mode, too. */
+	uint32_t read_code, write_code, no_root_code, no_device_code, not_permitted_code;
+};
+
+static const struct way ways[] = {
+	{ "legacy, QEMU 7", "intel-iommu,aw-bits=48", 7, 7, 0, false, 6, 5, 1, 2, 5 },
+	{ "legacy by registers, QEMU 7", "intel-iommu,aw-bits=48", 7, 7, IOG_VTD_NO_QUEUE, false, 6, 5, 1, 2, 5 },
+	{ "legacy with caching mode, QEMU 7", "intel-iommu,aw-bits=48,caching-mode=on", 7, 7, 0, false, 6, 5, 1, 2, 5 },
+	{ "scalable, second stage, QEMU 7", "intel-iommu,aw-bits=48,x-scalable-mode=on", 7, 7, IOG_VTD_SCALABLE, false, 6, 5, 1, 2, 5 },
+	{ "legacy, QEMU 10", "intel-iommu,aw-bits=48", 10, 0, 0, false, 6, 5, 1, 2, 5 },
+	{ "legacy by registers, QEMU 10", "intel-iommu,aw-bits=48", 10, 0, IOG_VTD_NO_QUEUE, false, 6, 5, 1, 2, 5 },
+	{ "legacy with caching mode, QEMU 10", "intel-iommu,aw-bits=48,caching-mode=on", 10, 0, 0, false, 6, 5, 1, 2, 5 },
+	{ "scalable, second stage, QEMU 10", "intel-iommu,aw-bits=48,x-scalable-mode=on", 10, 0, IOG_VTD_SCALABLE, false, 6, 5, 1, 2, 5 },
+	{ "scalable, first stage, QEMU 10", "intel-iommu,aw-bits=48,x-scalable-mode=on,x-flts=on", 10, 0, IOG_VTD_SCALABLE, true, 0x71, 0x71, 1, 2, 0x85 },
+};
+
+struct bed {
+	const struct way *way;
+	struct iog_qtest *qtest;
+	const struct iog_platform *platform;
+	struct iog_vtd *vtd;
+	struct iog_unit *unit;
+	struct iog_tablemem *tablemem;
+	struct iog_pgtable *pgtable;
+	struct iog_gather gather;
+	bool forgetful; /* flushes say that they were done, and are not */
+	bool caching_mode;
+	struct iog_fault fault; /* the last */
+	uint64_t faults;
+	uint8_t *a, *b, *c; /* 2 MiB each, of guest memory */
+};
+
+#define CLAIM(point, claim, ...)                                                     \
+	do {                                                                         \
+		char says_[160];                                                     \
+		snprintf(says_, sizeof(says_), __VA_ARGS__);                         \
+		JUDGE(claim, "%s, point %d: %s", bed->way->name, (point), says_);    \
+	} while (0)
+
+static void faulted(void *ctx, struct iog_unit *unit, const struct iog_fault *fault)
+{
+	struct bed *bed = ctx;
+
+	(void)unit;
+	bed->fault = *fault;
+	bed->faults++;
+}
+
+static int flush(const struct iog_gather *gather, void *ctx)
+{
+	struct bed *bed = ctx;
+
+	return bed->forgetful ? 0 : bed->unit->ops->invalidate(bed->unit, ID, gather);
+}
+
+static iog_paddr_t paddr_of(const struct bed *bed, const void *at)
+{
+	return (uint64_t)(uintptr_t)at - bed->platform->direct_map_offset;
+}
+
+static uint64_t faults_now(struct bed *bed)
+{
+	struct iog_vtd_stats stats;
+
+	while (iog_vtd_interrupt(bed->vtd) == 64)
+		;
+	iog_vtd_stats(bed->vtd, &stats);
+	return stats.faults.seen;
+}
+
+static void map(struct bed *bed, uint64_t iova, void *to, uint64_t size, uint32_t prot)
+{
+	CLAIM(0, !iog_pgtable_map(bed->pgtable, iova, paddr_of(bed, to), size, prot, &bed->gather), "map 0x%" PRIx64, iova);
+}
+
+/* What was unmapped waits in the gather. */
+static void unmap(struct bed *bed, uint64_t iova, uint64_t size)
+{
+	uint64_t unmapped = 0;
+
+	CLAIM(0, !iog_pgtable_unmap(bed->pgtable, iova, size, &bed->gather, &unmapped) && unmapped == size, "unmap 0x%" PRIx64, iova);
+}
+
+static void forget(struct bed *bed)
+{
+	CLAIM(0, !iog_gather_flush(&bed->gather), "invalidate");
+}
+
+static void paint(void *at, uint8_t with)
+{
+	for (uint32_t n = 0; n < BYTES; n++)
+		((uint8_t *)at)[n] = (uint8_t)(with + n);
+}
+
+static bool painted(const void *at, uint8_t with)
+{
+	for (uint32_t n = 0; n < BYTES; n++)
+		if (((const uint8_t *)at)[n] != (uint8_t)(with + n))
+			return false;
+	return true;
+}
+
+static bool device_reads(struct bed *bed, uint64_t from)
+{
+	return !iog_qtest_edu_dma(bed->qtest, 0, IOG_QTEST_FROM_MEMORY, from, 0, BYTES);
+}
+
+static bool device_writes(struct bed *bed, uint64_t to)
+{
+	return !iog_qtest_edu_dma(bed->qtest, 0, IOG_QTEST_TO_MEMORY, to, 0, BYTES);
+}
+
+/* From @from to @to, by the device. */
+static bool device_copies(struct bed *bed, uint64_t from, uint64_t to)
+{
+	return device_reads(bed, from) && device_writes(bed, to);
+}
+
+static bool bed_create(struct bed *bed, const struct way *way)
+{
+	const char *const arguments[] = { "-device", way->device, NULL };
+	struct iog_qtest_config machine = { .arguments = arguments, .edus = 2, .version_min = way->version_min, .version_max = way->version_max };
+	struct iog_vtd_config config = { .registers = REGISTERS, .flags = way->flags, .faults = { .fn = faulted, .ctx = bed, .per_device = 1000, .total = 1000 } };
+	struct iog_pgtable_config pgtable = { .ops = way->first_stage ? &iog_x86_64_counted : &iog_vtdss_counted, .ias = 48, .trim_batch = 1 };
+	struct iog_vtd_info info;
+	int error;
+
+	memset(bed, 0, sizeof(*bed));
+	bed->way = way;
+	bed->qtest = judge_start(&machine);
+	if (!bed->qtest)
+		return false;
+	bed->platform = iog_qtest_platform(bed->qtest);
+	bed->a = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	bed->b = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	bed->c = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	config.platform = bed->platform;
+	error = iog_vtd_create(&config, &bed->vtd);
+	CLAIM(0, !error, "driver: %s", iog_strerror(error));
+	if (error)
+		return false;
+	iog_vtd_info(bed->vtd, &info);
+	bed->caching_mode = info.caching_mode;
+	bed->unit = iog_vtd_unit(bed->vtd);
+	pgtable.flags = bed->unit->pgtable_flags;
+	pgtable.page_sizes = way->first_stage ? info.page_sizes_first : info.page_sizes_second;
+	error = iog_tablemem_create(bed->platform, NULL, &bed->tablemem);
+	pgtable.tablemem = bed->tablemem;
+	if (!error)
+		error = iog_pgtable_create(&pgtable, &bed->pgtable);
+	if (!error)
+		error = iog_gather_init(&bed->gather, bed->pgtable, 0, flush, bed);
+	CLAIM(0, !error, "page table: %s", iog_strerror(error));
+	return !error;
+}
+
+static void bed_destroy(struct bed *bed)
+{
+	if (bed->pgtable)
+		iog_pgtable_destroy(bed->pgtable, 0);
+	if (bed->tablemem)
+		CLAIM(0, !iog_tablemem_destroy(bed->tablemem), "table memory goes");
+	if (bed->vtd)
+		CLAIM(0, !iog_vtd_destroy(bed->vtd), "driver goes");
+	if (bed->qtest) {
+		struct iog_qtest_stats stats;
+
+		bed->platform->pages_free(bed->platform->ctx, bed->a, SIZE_2M);
+		bed->platform->pages_free(bed->platform->ctx, bed->b, SIZE_2M);
+		bed->platform->pages_free(bed->platform->ctx, bed->c, SIZE_2M);
+		iog_qtest_stats(bed->qtest, &stats);
+		CLAIM(0, stats.memory_bytes == 0, "all guest memory comes back, %" PRIu64 " bytes are out", stats.memory_bytes);
+		CLAIM(0, !iog_qtest_error(bed->qtest), "QEMU is well: %s", iog_qtest_error(bed->qtest));
+	}
+	iog_qtest_destroy(bed->qtest);
+}
+
+/* 1: off, the device reaches memory by its physical addresses. */
+static void point_off(struct bed *bed, const char *when)
+{
+	paint(bed->a, 1);
+	paint(bed->b, 100);
+	CLAIM(1, device_copies(bed, paddr_of(bed, bed->a), paddr_of(bed, bed->b)) && painted(bed->b, 1), "off, %s: the device copies", when);
+}
+
+/* 2 */
+static void point_translated(struct bed *bed, uint64_t base, uint64_t size)
+{
+	uint64_t x = base, y = base + 2 * SIZE_2M;
+
+	paint(bed->a, 3);
+	paint(bed->b, 100);
+	map(bed, x, bed->a, size, RW);
+	map(bed, y, bed->b, size, RW);
+	CLAIM(2, device_copies(bed, x, y) && painted(bed->b, 3), "0x%" PRIx64 " by leaves of 0x%" PRIx64 " is copied", x, size);
+	/* The last bytes of what is mapped. */
+	paint(bed->a + size - BYTES, 4);
+	CLAIM(2, device_copies(bed, x + size - BYTES, y + size - BYTES) && painted(bed->b + size - BYTES, 4), "0x%" PRIx64 ": its last bytes, too", x);
+	CLAIM(2, !faults_now(bed), "no fault");
+	unmap(bed, x, size);
+	unmap(bed, y, size);
+	forget(bed);
+}
+
+/* 3 */
+static void point_remapped(struct bed *bed, uint64_t base, uint64_t size)
+{
+	uint64_t x = base, y = base + 2 * SIZE_2M;
+
+	paint(bed->a, 10);
+	paint(bed->c, 20);
+	map(bed, x, bed->a, size, RW);
+	map(bed, y, bed->b, size, RW);
+	CLAIM(3, device_copies(bed, x, y) && painted(bed->b, 10), "A before");
+	unmap(bed, x, size);
+	/* Without invalidation, also where mapping would make one. */
+	bed->forgetful = true;
+	map(bed, x, bed->c, size, RW);
+	bed->forgetful = false;
+	CLAIM(3, device_copies(bed, x, y) && painted(bed->b, 10), "control: without invalidation the device still sees A");
+	iog_gather_add_range(&bed->gather, x, x + size - 1, size);
+	forget(bed);
+	CLAIM(3, device_copies(bed, x, y) && painted(bed->b, 20), "C after");
+	unmap(bed, x, size);
+	unmap(bed, y, size);
+	forget(bed);
+}
+
+static void expect_fault(struct bed *bed, int point, uint64_t before, uint64_t iova, uint32_t access, uint32_t code, const char *what)
+{
+	uint64_t now = faults_now(bed);
+	enum iog_fault_reason reason = code == bed->way->no_device_code || code == bed->way->no_root_code ? IOG_FAULT_REASON_NO_DEVICE :
+				       code == 0x71			? IOG_FAULT_REASON_NOT_PRESENT :
+									  IOG_FAULT_REASON_PERMISSION;
+
+	CLAIM(point, now > before, "%s: a fault is recorded", what);
+	CLAIM(point, bed->fault.device == DEVICE, "%s: of device 0x%x", what, bed->fault.device);
+	/* QEMU 7 tells the PASID by which requests without one are translated. */
+	CLAIM(point, bed->fault.pasid == IOG_PASID_NONE || (bed->way->flags & IOG_VTD_SCALABLE && !bed->fault.pasid), "%s: PASID 0x%x", what, bed->fault.pasid);
+	CLAIM(point, bed->fault.iova == (iova & ~UINT64_C(0xfff)), "%s: at 0x%" PRIx64, what, bed->fault.iova);
+	CLAIM(point, (bed->fault.access & RW) == access, "%s: access 0x%x", what, bed->fault.access);
+	CLAIM(point, bed->fault.code == code && bed->fault.reason == reason, "%s: reason 0x%x, %s", what, bed->fault.code, bed->fault.text);
+}
+
+/* 4 */
+static void point_unmapped(struct bed *bed, uint64_t base, uint64_t size)
+{
+	uint64_t x = base, y = base + 2 * SIZE_2M, before;
+
+	paint(bed->a, 30);
+	paint(bed->b, 100);
+	map(bed, x, bed->a, size, RW);
+	map(bed, y, bed->b, size, RW);
+	CLAIM(4, device_copies(bed, x, y) && painted(bed->b, 30), "mapped");
+	before = faults_now(bed);
+	unmap(bed, y, size);
+	paint(bed->b, 100);
+	CLAIM(4, device_writes(bed, y) && painted(bed->b, 30) && faults_now(bed) == before, "control: without invalidation the device still writes");
+	forget(bed);
+	paint(bed->b, 100);
+	CLAIM(4, device_writes(bed, y) && painted(bed->b, 100), "memory is untouched");
+	expect_fault(bed, 4, before, y, IOG_PROT_WRITE, bed->way->write_code, "write");
+
+	unmap(bed, x, size);
+	forget(bed);
+	before = faults_now(bed);
+	CLAIM(4, device_reads(bed, x), "read");
+	expect_fault(bed, 4, before, x, IOG_PROT_READ, bed->way->read_code, "read");
+}
+
+/* 5 */
+static void point_refused(struct bed *bed)
+{
+	uint64_t before;
+
+	paint(bed->a, 40);
+	map(bed, LOW, bed->a, PAGE, IOG_PROT_READ);
+	map(bed, LOW + PAGE, bed->b, PAGE, RW);
+	map(bed, LOW + 2 * PAGE, bed->a, PAGE, IOG_PROT_READ);
+	CLAIM(5, device_copies(bed, LOW, LOW + PAGE) && painted(bed->b, 40), "read-only can be read");
+	paint(bed->a, 50);
+	CLAIM(5, device_writes(bed, LOW) && painted(bed->a, 50), "read-only is not written");
+	/* The model records what it finds when it walks, and nothing where it remembers the page. */
+	before = faults_now(bed);
+	CLAIM(5, device_writes(bed, LOW + 2 * PAGE) && painted(bed->a, 50), "read-only is not written, at first");
+	expect_fault(bed, 5, before, LOW + 2 * PAGE, IOG_PROT_WRITE, bed->way->not_permitted_code, "read-only");
+
+	/* Blocked: whatever is mapped. */
+	CLAIM(5, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_BLOCKED, 0), "block");
+	before = faults_now(bed);
+	paint(bed->b, 60);
+	CLAIM(5, device_writes(bed, LOW + PAGE) && painted(bed->b, 60), "blocked: memory is untouched");
+	expect_fault(bed, 5, before, LOW + PAGE, IOG_PROT_WRITE, bed->way->no_device_code, "blocked");
+	CLAIM(5, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "back");
+	CLAIM(5, device_copies(bed, LOW, LOW + PAGE) && painted(bed->b, 50), "back in its domain");
+	unmap(bed, LOW, 3 * PAGE);
+	forget(bed);
+}
+
+/* 6: a table entry without U/S refuses what is below it. */
+static void point_first_stage(struct bed *bed)
+{
+	struct iog_pgtable_root root;
+	uint64_t *table, before;
+
+	iog_pgtable_root(bed->pgtable, &root);
+	map(bed, HIGH, bed->a, PAGE, RW);
+	paint(bed->a, 70);
+	for (uint32_t level = 4; level--;) {
+		table = iog_qtest_memory(bed->qtest, root.paddr, PAGE);
+		for (uint32_t above = 3; above > level; above--)
+			table = iog_qtest_memory(bed->qtest, table[HIGH >> (12 + 9 * above) & 511] & UINT64_C(0xffffffffff000), PAGE);
+		table[HIGH >> (12 + 9 * level) & 511] &= ~UINT64_C(4);
+		CLAIM(6, !bed->unit->ops->invalidate(bed->unit, ID, NULL), "invalidate");
+		before = faults_now(bed);
+		CLAIM(6, device_writes(bed, HIGH) && painted(bed->a, 70), "supervisor's at level %u: memory is untouched", level);
+		expect_fault(bed, 6, before, HIGH, IOG_PROT_WRITE, 0x81, "supervisor's");
+		table[HIGH >> (12 + 9 * level) & 511] |= 4;
+		CLAIM(6, !bed->unit->ops->invalidate(bed->unit, ID, NULL), "invalidate");
+	}
+	unmap(bed, HIGH, PAGE);
+	forget(bed);
+}
+
+/*
+ * 7: a table that was emptied is unlinked, its memory reused for other data, which looks like entries that lead to C. The device never goes there. QEMU's model has no walk caches, so
+ * it does not tell whether the invalidation dropped them: the commands are asserted in vtd_test.c, and the simulated unit has such caches.
+ */
+static void point_reclaimed(struct bed *bed)
+{
+	struct iog_pgtable_stats before, after;
+	uint64_t entry = bed->way->first_stage ? 0x67 : 0x3, faults;
+	uint64_t *page;
+
+	iog_pgtable_stats(bed->pgtable, &before);
+	map(bed, HIGH, bed->a, PAGE, RW);
+	paint(bed->c, 90);
+	CLAIM(7, device_reads(bed, HIGH), "the table is used");
+	unmap(bed, HIGH, PAGE);
+	CLAIM(7, !iog_pgtable_trim(bed->pgtable, &bed->gather, NULL), "trim");
+	forget(bed);
+	CLAIM(7, !iog_tablemem_trim(bed->tablemem, 0), "trim memory");
+	iog_pgtable_stats(bed->pgtable, &after);
+	CLAIM(7, after.released > before.released && after.table_bytes == PAGE, "tables have gone, %" PRIu64 " bytes are left", after.table_bytes);
+	/* All of the memory that is free now says that every address leads to C. */
+	page = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	for (uint32_t n = 0; page && n < SIZE_2M / 8; n++)
+		page[n] = paddr_of(bed, bed->c) | entry;
+	faults = faults_now(bed);
+	CLAIM(7, device_writes(bed, HIGH) && painted(bed->c, 90) && faults_now(bed) > faults, "the device does not walk what was a table");
+	bed->platform->pages_free(bed->platform->ctx, page, SIZE_2M);
+}
+
+/* From one domain to another and back while the tables are in use; another device on the same bus keeps its own. */
+static void replaced(struct bed *bed)
+{
+	struct iog_pgtable_config config = { .ops = bed->way->first_stage ? &iog_x86_64_counted : &iog_vtdss_counted, .tablemem = bed->tablemem, .ias = 48,
+					     .flags = bed->unit->pgtable_flags };
+	const struct iog_unit_ops *ops = bed->unit->ops;
+	struct iog_pgtable_root root;
+	struct iog_pgtable *second;
+	struct iog_gather gather;
+	int error;
+
+	CLAIM(0, !iog_pgtable_create(&config, &second) && !iog_gather_init(&gather, second, 0, flush, bed), "second page table");
+	iog_pgtable_root(second, &root);
+	CLAIM(0, !ops->domain_add(bed->unit, ID + 1, &root), "second domain");
+	CLAIM(0, !iog_pgtable_map(second, LOW, paddr_of(bed, bed->c), PAGE, RW, &gather), "map");
+	map(bed, LOW, bed->a, PAGE, RW);
+	CLAIM(0, !ops->device_set(bed->unit, OTHER, IOG_DOMAIN_PAGING, ID), "another device");
+	for (uint32_t n = 0; n < 4; n++) {
+		paint(bed->a, (uint8_t)(110 + n));
+		paint(bed->c, (uint8_t)(120 + n));
+		CLAIM(0, !ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, n % 2 ? ID : ID + 1), "replace");
+		CLAIM(0, device_reads(bed, LOW) && device_writes(bed, LOW) && painted(n % 2 ? bed->a : bed->c, (uint8_t)((n % 2 ? 110 : 120) + n)), "replaced");
+		paint(bed->a, 130);
+		CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_FROM_MEMORY, LOW, 0, BYTES), "the other reads");
+		paint(bed->a, 131);
+		CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_TO_MEMORY, LOW, 0, BYTES) && painted(bed->a, 130), "the other is where it was");
+	}
+	error = ops->device_set(bed->unit, OTHER, IOG_DOMAIN_IDENTITY, 0);
+	if (error != -IOG_EOPNOTSUPP) {
+		paint(bed->b, 140);
+		CLAIM(0, !error && !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_TO_MEMORY, paddr_of(bed, bed->b), 0, BYTES) && painted(bed->b, 130), "not translated");
+	}
+	CLAIM(0, !ops->device_set(bed->unit, OTHER, IOG_DOMAIN_BLOCKED, 0), "block the other");
+	CLAIM(0, !ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "back");
+	CLAIM(0, !ops->domain_remove(bed->unit, ID + 1), "second domain goes");
+	iog_pgtable_destroy(second, 0);
+	unmap(bed, LOW, PAGE);
+	forget(bed);
+}
+
+/* A driver that comes to a unit which another has left on takes it over. */
+static void handed_over(struct bed *bed)
+{
+	struct iog_vtd_config config = { .platform = bed->platform, .registers = REGISTERS, .flags = bed->way->flags, .faults = { .fn = faulted, .ctx = bed } };
+	struct iog_vtd *next = NULL, *former = bed->vtd;
+	struct iog_vtd_info info;
+	struct iog_pgtable_root root;
+	struct iog_unit *unit;
+	uint64_t before;
+
+	map(bed, LOW, bed->a, PAGE, RW);
+	CLAIM(0, device_reads(bed, LOW), "the former owner's");
+	CLAIM(0, !iog_vtd_create(&config, &next), "next owner");
+	if (!next)
+		return;
+	unit = iog_vtd_unit(next);
+	CLAIM(0, !iog_vtd_enable(next), "next owner takes over");
+	iog_vtd_info(next, &info);
+	CLAIM(0, info.was_enabled, "and says so");
+	bed->vtd = next;
+	before = faults_now(bed);
+	paint(bed->a, 150);
+	CLAIM(0, device_writes(bed, LOW) && painted(bed->a, 150), "what the former owner allowed is refused");
+	expect_fault(bed, 0, before, LOW, IOG_PROT_WRITE, bed->way->no_root_code, "handed over");
+	iog_pgtable_root(bed->pgtable, &root);
+	CLAIM(0, !unit->ops->domain_add(unit, ID, &root) && !unit->ops->device_set(unit, DEVICE, IOG_DOMAIN_PAGING, ID), "attach");
+	CLAIM(0, device_writes(bed, LOW) && !painted(bed->a, 150), "and allowed again");
+	CLAIM(0, !unit->ops->device_set(unit, DEVICE, IOG_DOMAIN_BLOCKED, 0) && !unit->ops->domain_remove(unit, ID), "detach");
+	CLAIM(0, !iog_vtd_disable(next) && !iog_vtd_destroy(next), "next owner goes");
+	/* The first one, which knows nothing of all that, takes it back. */
+	bed->vtd = former;
+	CLAIM(0, !iog_vtd_disable(former) && !iog_vtd_enable(former), "the former owner again");
+	CLAIM(0, device_writes(bed, LOW), "write");
+	unmap(bed, LOW, PAGE);
+	forget(bed);
+}
+
+static void judge_way(const struct way *way)
+{
+	struct bed *bed = malloc(sizeof(*bed));
+	struct iog_pgtable_root root;
+	struct iog_vtd_stats stats;
+
+	if (!bed_create(bed, way)) {
+		bed_destroy(bed);
+		free(bed);
+		return;
+	}
+	point_off(bed, "at first");
+	iog_pgtable_root(bed->pgtable, &root);
+	CLAIM(0, !bed->unit->ops->domain_add(bed->unit, ID, &root), "domain");
+	/* Before it is enabled, so that the device is never without. */
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "device");
+	CLAIM(0, !iog_vtd_enable(bed->vtd), "enable");
+	for (uint32_t n = 0; n < 2; n++) {
+		point_translated(bed, n ? HIGH : 0, PAGE);
+		point_translated(bed, n ? HIGH : 0, SIZE_2M);
+		point_remapped(bed, n ? HIGH : LOW, PAGE);
+		point_remapped(bed, n ? HIGH : 4 * SIZE_2M, SIZE_2M);
+	}
+	point_unmapped(bed, LOW, PAGE);
+	point_unmapped(bed, HIGH, PAGE);
+	point_unmapped(bed, HIGH, SIZE_2M);
+	point_refused(bed);
+	if (way->first_stage)
+		point_first_stage(bed);
+	point_reclaimed(bed);
+	replaced(bed);
+	handed_over(bed);
+
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_BLOCKED, 0) && !bed->unit->ops->domain_remove(bed->unit, ID), "detach");
+	iog_vtd_stats(bed->vtd, &stats);
+	CLAIM(0, !stats.errors && !stats.timeouts, "the queue had no trouble");
+	CLAIM(0, iog_vtd_destroy(bed->vtd) == -IOG_EBUSY, "not destroyed while it is on");
+	CLAIM(0, !iog_vtd_disable(bed->vtd), "disable");
+	point_off(bed, "at the end");
+	bed_destroy(bed);
+	free(bed);
+}
+
+int main(void)
+{
+	for (uint32_t n = 0; n < sizeof(ways) / sizeof(ways[0]); n++)
+		judge_way(&ways[n]);
+	return judge_end();
+}
