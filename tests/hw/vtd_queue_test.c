@@ -172,6 +172,9 @@ static void errors(void **state)
 	/* A device that does not answer: its caller is told so. Another device, and the unit, go on. */
 	assert_int_equal(iog_vtd_device_ats(vtd, FAKE_DEVICE, 8), 0);
 	assert_int_equal(iog_vtd_device_ats(vtd, FAKE_DEVICE + 1, 8), 0);
+	fake.choke = 1;
+	assert_int_equal(unit->ops->device_invalidate(unit, FAKE_DEVICE, NULL), -IOG_EAGAIN);
+	assert_int_equal(unit->ops->device_invalidate(unit, FAKE_DEVICE, NULL), 0);
 	fake.mute_sid = FAKE_SID;
 	assert_int_equal(unit->ops->device_invalidate(unit, FAKE_DEVICE, NULL), -IOG_ETIMEDOUT);
 	assert_int_equal(unit->ops->device_invalidate(unit, FAKE_DEVICE + 1, NULL), 0);

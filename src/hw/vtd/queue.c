@@ -104,7 +104,7 @@ static void collect(struct vtd_queue *queue)
 static void recover(struct iog_vtd *vtd, uint32_t status)
 {
 	struct vtd_queue *queue = &vtd->queue;
-	uint32_t sid = 0;
+	uint32_t sid = VTD_NO_SID;
 
 	collect(queue);
 	if (status & VTD_FSTS_ITE)
@@ -154,17 +154,19 @@ void iog_vtd_queue_errors(struct iog_vtd *vtd)
 	spin_unlock(&vtd->queue.lock, vtd->platform, flags);
 }
 
-/* Whether positions up to @end are done: 1 yes, 0 not yet, or the error by which they never will be. */
+/*
+ * Whether positions up to @end are done: 1 yes, 0 not yet, or the error by which they never will be. After an error a later wait passes over what was lost, so @done is to be believed only where there
+ * was none since the commands were submitted; a lane that has not looked before submits again what may have been carried out.
+ */
 static int wait_done(const struct vtd_queue *queue, uint64_t end, uint32_t aborts, uint32_t sid)
 {
+	/* Acquire: pairs with the release in collect(). The errors before that are seen below. */
+	uint64_t done = atomic_load_explicit(&queue->done, memory_order_acquire);
 	uint32_t culprit;
 
-	/* Acquire: pairs with the release in collect(). */
-	if (atomic_load_explicit(&queue->done, memory_order_acquire) >= end)
-		return 1;
 	/* Acquire: pairs with the release in recover(). */
 	if (atomic_load_explicit(&queue->aborts, memory_order_acquire) == aborts)
-		return 0;
+		return done >= end;
 	culprit = atomic_load_explicit(&queue->abort_sid, memory_order_relaxed);
 	return sid != VTD_NO_SID && (!culprit || culprit == sid) ? -IOG_ETIMEDOUT : -IOG_EAGAIN;
 }

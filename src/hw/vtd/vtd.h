@@ -74,7 +74,7 @@ struct vtd_queue {
 	_Atomic uint64_t done;       /* all before this has been carried out */
 	_Atomic uint32_t number;     /* of the last wait */
 	_Atomic uint32_t aborts;     /* times that hardware threw waits away */
-	_Atomic uint32_t abort_sid;  /* the device on whose account it did last; 0: not known */
+	_Atomic uint32_t abort_sid;  /* the device on whose account it did last; 0: one that is not known; VTD_NO_SID: none's */
 };
 
 /* Commands by kind: struct iog_vtd_stats. */
