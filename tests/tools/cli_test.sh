@@ -114,6 +114,17 @@ expect 2 'from 1 to' stress --threads 1000000
 expect 2 'none, rwlock or counted' stress --reclaim some
 expect 2 'strict, deferred or held' stress --inval lax
 expect 2 'not in this version' stress --device vfio:7
+expect 2 'not in this version.*qemu:vtd' stress --device qemu:iommu
+expect 2 'does not walk it; vtdss' stress --device qemu:vtd --format amdv1
+expect 2 'reach 128T' stress --device qemu:vtd --format x86_64 -s 200T
+expect 2 'memory-limit' stress --device qemu:vtd --memory-limit 1G
+(
+	IOG_QEMU_X86=/nowhere/qemu IOG_QEMU_DIRS='' PATH=
+	export IOG_QEMU_X86 IOG_QEMU_DIRS PATH
+	"$iogate" stress --device qemu:vtd 2>&1
+	echo "status $?"
+) >"$work/lacking"
+grep -q 'apt-get install' "$work/lacking" && grep -q 'status 3' "$work/lacking" || fail "no QEMU: $(cat "$work/lacking")"
 expect 2 'options only' stress 16
 
 # Ctrl-C: a partial report.

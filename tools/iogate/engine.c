@@ -115,14 +115,32 @@ static int flush_simulated(const struct iog_gather *gather, void *ctx)
 	return iog_sim_flush(gather, lane->engine->domain);
 }
 
+/* Invalidations are the driver's to count; which drop walk caches is ours. */
+static int flush_model(const struct iog_gather *gather, void *ctx)
+{
+	struct engine_lane *lane = ctx;
+
+	lane->flushes++;
+	if (gather->everything || gather->nr_tables || gather->walk_caches)
+		lane->walk_cache_flushes++;
+	return model_flush(&lane->engine->model, gather);
+}
+
 static int create_platform(const struct engine_config *config, struct engine *engine, struct problem *problem)
 {
 	struct iog_posix_config posix = {
 		.limit = config->memory_limit,
 		.flags = config->cache_clean ? IOG_POSIX_CACHE_CLEAN : 0,
 	};
-	int ret = iog_posix_create(&posix, &engine->posix);
+	int ret;
 
+	if (config->model) {
+		ret = model_start(config->model, &engine->model, problem);
+		if (!ret)
+			engine->platform = *iog_qtest_platform(engine->model.qtest);
+		return ret;
+	}
+	ret = iog_posix_create(&posix, &engine->posix);
 	if (ret) {
 		problem_set(problem, "no platform: %s", iog_strerror(ret));
 		return ret;
@@ -149,6 +167,10 @@ static int create_tables(const struct engine_config *config, struct engine *engi
 	char text[SIZE_TEXT];
 	int ret;
 
+	if (config->model) {
+		pgtable.flags |= engine->model.unit->pgtable_flags;
+		pgtable.page_sizes = config->model->page_sizes(&engine->model);
+	}
 	pgtable.ops = iog_format_find(config->format, config->reclaim, config->flags);
 	if (!pgtable.ops) {
 		problem_set(problem, "no variant of %s with reclaim %s for a single writer", config->format, reclaim_name(config->reclaim));
@@ -179,6 +201,10 @@ static int create_domain(struct engine *engine, struct problem *problem)
 		if (ret)
 			problem_set(problem, "no domain in the simulated IOMMU: %s", iog_strerror(ret));
 	}
+	if (engine->model.kind) {
+		iog_pgtable_root(engine->pgtable, &root);
+		ret = model_attach(&engine->model, &root, problem);
+	}
 	return ret;
 }
 
@@ -190,7 +216,7 @@ static void create_lanes(struct engine *engine)
 
 		lane->engine = engine;
 		lane->lane = i;
-		iog_gather_init(&lane->gather, engine->pgtable, i, engine->sim ? flush_simulated : flush_count, lane);
+		iog_gather_init(&lane->gather, engine->pgtable, i, engine->sim ? flush_simulated : engine->model.kind ? flush_model : flush_count, lane);
 	}
 }
 
@@ -215,9 +241,12 @@ int engine_create(const struct engine_config *config, struct engine *engine, str
 void engine_destroy(struct engine *engine)
 {
 	iog_sim_domain_destroy(engine->domain);
+	if (engine->model.attached)
+		model_detach(&engine->model);
 	iog_pgtable_destroy(engine->pgtable, 0);
 	iog_tablemem_destroy(engine->tablemem);
 	iog_sim_destroy(engine->sim);
+	model_stop(&engine->model);
 	iog_posix_destroy(engine->posix);
 	free(engine->lanes);
 	*engine = (struct engine){ 0 };
@@ -243,11 +272,12 @@ int engine_trim(struct engine *engine)
 void engine_stats(const struct engine *engine, struct engine_stats *stats)
 {
 	struct iog_tablemem_stats tablemem;
-	struct iog_posix_stats posix;
+	struct iog_posix_stats posix = { 0 };
 
 	*stats = (struct engine_stats){ 0 };
 	iog_tablemem_stats(engine->tablemem, &tablemem);
-	iog_posix_stats(engine->posix, &posix);
+	if (engine->posix)
+		iog_posix_stats(engine->posix, &posix);
 	stats->table_bytes = tablemem.bytes;
 	stats->table_bytes_peak = tablemem.bytes_peak;
 	stats->memory_limit = posix.limit;
@@ -262,12 +292,25 @@ void engine_stats(const struct engine *engine, struct engine_stats *stats)
 		stats->wait_commands = stats->sim.wait_commands;
 		stats->walk_cache_flushes = stats->sim.walk_cache_flushes;
 	}
+	if (engine->model.kind) {
+		model_counts(&engine->model, &stats->model);
+		stats->inval_commands = stats->model.commands;
+		stats->wait_commands = stats->model.waits;
+		stats->model_landed = engine->model.landed;
+		stats->model_faulted = engine->model.faulted;
+		stats->memory_limit = MODEL_MEMORY;
+	}
+}
+
+/* The platform itself: the judge tracks what table memory takes, and pages for data are none. */
+static const struct iog_platform *page_platform(const struct engine *engine)
+{
+	return engine->posix ? iog_posix_platform(engine->posix) : &engine->platform;
 }
 
 void *engine_page_alloc(struct engine *engine, iog_paddr_t *paddr)
 {
-	/* From the platform itself: the judge tracks what table memory takes, and this is none. */
-	const struct iog_platform *platform = iog_posix_platform(engine->posix);
+	const struct iog_platform *platform = page_platform(engine);
 	void *page = platform->pages_alloc(platform->ctx, SIZE_4K);
 
 	if (page) {
@@ -279,7 +322,7 @@ void *engine_page_alloc(struct engine *engine, iog_paddr_t *paddr)
 
 void engine_page_free(struct engine *engine, void *page)
 {
-	const struct iog_platform *platform = iog_posix_platform(engine->posix);
+	const struct iog_platform *platform = page_platform(engine);
 
 	if (page)
 		platform->pages_free(platform->ctx, page, SIZE_4K);

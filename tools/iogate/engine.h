@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One page table with all it needs to run: a platform, table memory, a gather per lane, and a simulated IOMMU that walks and judges it, or none.
+ * One page table with all it needs to run: a platform, table memory, a gather per lane, and a simulated IOMMU that walks and judges it, one that QEMU models, or none.
  *
  * Lanes are the caller's threads; each uses its own struct engine_lane and nobody else's.
  */
@@ -17,6 +17,7 @@
 #include <iogate/tablemem.h>
 
 #include "message.h"
+#include "model.h"
 
 /* Address bits: what iogate takes when none are asked for; a few formats have more then. */
 #define FORMAT_IAS 48
@@ -33,6 +34,7 @@ struct engine_config {
 	enum iog_reclaim reclaim;
 	uint32_t lanes;        /* 0 is 1 */
 	bool simulate;         /* with a simulated IOMMU and its judge */
+	const struct model_kind *model; /* with one that QEMU models, in whose memory the tables are; not with @simulate */
 	const struct iog_sim_config *hardware; /* its configuration; NULL: by default */
 	bool paced;            /* by the clock of pace.h */
 	bool cache_clean;      /* clean cache lines as for a walker that does not snoop */
@@ -58,6 +60,7 @@ struct engine {
 	struct iog_platform platform; /* what table memory uses */
 	struct iog_sim *sim;          /* NULL without */
 	struct iog_sim_domain *domain;
+	struct model model;           /* without a kind where there is none */
 	struct iog_tablemem *tablemem;
 	struct iog_pgtable *pgtable;
 	struct engine_lane *lanes;
@@ -74,6 +77,9 @@ struct engine_stats {
 	uint64_t flushes;
 	uint64_t memory_limit;
 	struct iog_sim_stats sim; /* zero without */
+	/* Zero without a model. */
+	struct model_counts model;
+	uint64_t model_landed, model_faulted;
 };
 
 /* The names that --reclaim knows, and the other way round. Returns 0, or -1 for an unknown name. */

@@ -20,8 +20,13 @@
 /* Space that the comparison with reclaim = none sweeps at most: 512 MiB of tables. */
 #define BASELINE_SPACE_MAX (UINT64_C(256) << 30)
 
+#define MODEL_PREFIX "qemu:"
+
 /* With the judge, which keeps an account per 4 KiB. */
 #define SIMULATED_SIZE_MAX SIZE_1G
+
+/* Told apart from what was asked for by its address. */
+static const char default_format[] = "vtdss";
 
 static const char help[] =
 	"Usage: iogate stress [OPTION...]\n"
@@ -38,14 +43,17 @@ static const char help[] =
 	"                           held: the same, memory is let go by the invalidation (strict)\n"
 	"      --threads N          divide the space among N threads (1)\n"
 	"      --device WHAT        sim: each mapping is used by a simulated device, before its\n"
-	"                           unmap and after, and judged; none: page tables alone (sim)\n"
+	"                           unmap and after, and judged; none: page tables alone (sim);\n"
+	"                           qemu:vtd: the driver against QEMU's model of the unit, tables in\n"
+	"                           its memory, every 256th mapping used by its edu device; 1T unless -s says\n"
 	"      --memory-limit SIZE  most memory for tables (half of what is available)\n"
 	"      --seed N             changes the data that the device writes (1)\n"
 	"  -v, --verbose            a line on stderr per TiB\n"
 	"      --json               one JSON object on stdout\n"
 	"  -h, --help\n"
 	"\n"
-	"Exit: 0 done, 1 violations found, or the run ended early (memory limit, Ctrl-C), 2 usage.\n"
+	"Exit: 0 done, 1 violations found, or the run ended early (memory limit, Ctrl-C), 2 usage,\n"
+	"3 no QEMU (apt-get install qemu-system-x86).\n"
 	"\n"
 	"Example: the whole 16 TiB on page tables alone, then what that costs without reclaim:\n"
 	"  iogate stress --device none\n"
@@ -55,6 +63,8 @@ struct request {
 	struct stress_config config;
 	struct common_options common;
 	uint64_t second_size;
+	const char *model; /* behind "qemu:", or NULL */
+	bool space_given;
 	bool baseline; /* run the same with reclaim none, too */
 };
 
@@ -78,11 +88,14 @@ static const struct option long_options[] = {
 	OPTIONS_COMMON,
 };
 
-static int parse_device(const char *text, bool *simulate)
+static int parse_device(const char *text, struct request *request)
 {
-	if (strcmp(text, "sim") && strcmp(text, "none"))
-		return usage_error("--device %s: not in this version; there is sim and none", text);
-	*simulate = !strcmp(text, "sim");
+	bool model = !strncmp(text, MODEL_PREFIX, sizeof(MODEL_PREFIX) - 1);
+
+	request->model = model ? text + sizeof(MODEL_PREFIX) - 1 : NULL;
+	if (model ? !model_find(request->model, NULL) : strcmp(text, "sim") && strcmp(text, "none"))
+		return usage_error("--device %s: not in this version; there is sim, none and %s", text, model_names());
+	request->config.simulate = !strcmp(text, "sim");
 	return 0;
 }
 
@@ -95,6 +108,7 @@ static int take_option(int option, void *ctx)
 
 	switch (option) {
 	case 's':
+		request->space_given = true;
 		return option_size("-s", optarg, SIZE_1T, &config->space);
 	case 'd':
 		return option_size("-d", optarg, 1, &config->size);
@@ -107,7 +121,7 @@ static int take_option(int option, void *ctx)
 		config->threads = ret ? 0 : (uint32_t)number;
 		return ret;
 	case OPTION_DEVICE:
-		return parse_device(optarg, &config->simulate);
+		return parse_device(optarg, request);
 	case OPTION_BASELINE:
 		request->baseline = true;
 		return 0;
@@ -115,6 +129,29 @@ static int take_option(int option, void *ctx)
 		config->verbose = true;
 		return 0;
 	}
+}
+
+/* A model walks one format, or some; its default space is what takes seconds. */
+static int check_model(struct request *request)
+{
+	struct stress_config *config = &request->config;
+	const char *format = config->format != default_format ? config->format : NULL;
+	char space[SIZE_TEXT], limit[SIZE_TEXT];
+
+	if (!request->model)
+		return 0;
+	config->model = model_find(request->model, format);
+	if (!config->model)
+		return usage_error("--format %s: qemu:%s does not walk it; %s is its default", format, request->model, model_find(request->model, NULL)->format);
+	config->format = config->model->format;
+	if (!request->space_given)
+		config->space = SIZE_1T;
+	if (config->space > config->model->iova_limit)
+		return usage_error("-s %s: devices behind qemu:%s reach %s with %s", size_exact(space, config->space), request->model,
+				   size_exact(limit, config->model->iova_limit), config->format);
+	if (request->common.memory_limit)
+		return usage_error("--memory-limit: with qemu:%s tables lie in the guest's memory, which has %s", request->model, size_exact(limit, MODEL_MEMORY));
+	return 0;
 }
 
 /* What must hold between the options. */
@@ -155,7 +192,7 @@ static int parse(int argc, char **argv, struct request *request)
 	int ret;
 
 	*request = (struct request){
-		.common = { .format = "vtdss", .seed = 1 },
+		.common = { .format = default_format, .seed = 1 },
 		.config = { .simulate = true, .threads = 1, .space = 16 * SIZE_1T, .size = SIZE_4K },
 	};
 	ret = options_parse(argc, argv, &syntax, &request->common, request);
@@ -169,7 +206,9 @@ static int parse(int argc, char **argv, struct request *request)
 		return usage_error("%s: takes options only", argv[optind]);
 	if (request->baseline && request->config.reclaim == IOG_RECLAIM_NONE)
 		return usage_error("--baseline: --reclaim none is the baseline");
-	ret = check_space(&request->config);
+	ret = check_model(request);
+	if (!ret)
+		ret = check_space(&request->config);
 	if (!ret)
 		ret = check_size(&request->config, "-d", request->config.size);
 	if (!ret && request->second_size)
@@ -188,6 +227,8 @@ static int run_one(const struct request *request, const struct stress_config *co
 	progress_end();
 	if (ret) {
 		message("%s", problem->text);
+		if (ret == -IOG_ENOENT && config->model)
+			message("on Debian: apt-get install --no-install-recommends %s", config->model->package);
 		return ret;
 	}
 	if (!request->common.json && config->reclaim == request->config.reclaim)
@@ -242,5 +283,7 @@ int command_stress(int argc, char **argv)
 		found |= stress_print_json(results, nr_results, compared ? &baseline : NULL, request.config.seed, ret ? problem.text : NULL) != 0;
 	else if (nr_results)
 		stress_print_table(results, nr_results, compared ? &baseline : NULL);
+	if (ret == -IOG_ENOENT && request.model)
+		return EXIT_LACKING;
 	return ret || found ? EXIT_FOUND : EXIT_DONE;
 }

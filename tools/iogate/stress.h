@@ -21,6 +21,7 @@ struct stress_config {
 	enum iog_reclaim reclaim;
 	enum iog_inval_mode mode;
 	bool simulate;
+	const struct model_kind *model; /* or NULL; not with @simulate */
 	bool verbose; /* a line per TiB */
 	uint32_t threads;
 	uint64_t space;
@@ -53,6 +54,9 @@ int stress_run(const struct stress_config *config, struct stress_result *result,
 
 /* Nanoseconds of wall time per pair, whatever the number of threads; 0 when nothing was done. */
 double stress_ns_per_pair(const struct stress_result *result);
+
+/* As --device has it. */
+const char *stress_device(const struct stress_config *config);
 
 /* The one line that the public iova_stress tool prints, in its very form. */
 void stress_print_line(const struct stress_result *result);

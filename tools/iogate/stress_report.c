@@ -34,6 +34,16 @@ void stress_print_line(const struct stress_result *result)
 	fflush(stdout);
 }
 
+const char *stress_device(const struct stress_config *config)
+{
+	static char name[64];
+
+	if (!config->model)
+		return config->simulate ? "sim" : "none";
+	snprintf(name, sizeof(name), "qemu:%s", config->model->name);
+	return name;
+}
+
 static void put_mode(struct table *table, const struct stress_result *result)
 {
 	const struct stress_config *config = &result->config;
@@ -41,7 +51,7 @@ static void put_mode(struct table *table, const struct stress_result *result)
 	table_cell(table, "format", "%s", config->format);
 	table_cell(table, "reclaim", "%s", reclaim_name(config->reclaim));
 	table_cell(table, "invalidation", "%s", mode_name(config->mode));
-	table_cell(table, "device", "%s", config->simulate ? "sim" : "none");
+	table_cell(table, "device", "%s", stress_device(config));
 	table_cell(table, "threads", "%" PRIu32, config->threads);
 }
 
@@ -55,6 +65,13 @@ static void put_figures(struct table *table, const struct stress_result *result)
 	engine_report_table(table, stats);
 	if (result->config.simulate)
 		instrument_table(table, &stats->sim, INSTRUMENT_EXPOSURE);
+	if (result->config.model) {
+		table_cell(table, "  waits, beside them", "%" PRIu64, stats->wait_commands);
+		table_cell(table, "register reads", "%" PRIu64, stats->model.mmio_reads);
+		table_cell(table, "register writes", "%" PRIu64, stats->model.mmio_writes);
+		table_cell(table, "accesses that landed", "%" PRIu64, stats->model_landed);
+		table_cell(table, "accesses that faulted", "%" PRIu64, stats->model_faulted);
+	}
 	if (result->config.mode == IOG_INVAL_HELD)
 		table_cell(table, "held after unmap, most", "%s", size_rounded(text, result->held_bytes_most));
 	table_cell(table, "violations", "%" PRIu64, result->violations);
@@ -126,13 +143,20 @@ static json_t *result_json(const struct stress_result *result)
 		json_put_number(run, "dma_landed", stats->sim.writes + stats->sim.reads - stats->sim.faults);
 		json_put_number(run, "dma_faulted", stats->sim.faults);
 	}
+	if (config->model) {
+		json_put_number(run, "wait_commands", stats->wait_commands);
+		json_put_number(run, "mmio_reads", stats->model.mmio_reads);
+		json_put_number(run, "mmio_writes", stats->model.mmio_writes);
+		json_put_number(run, "dma_landed", stats->model_landed);
+		json_put_number(run, "dma_faulted", stats->model_faulted);
+	}
 	json_put_number(run, "bytes_held_peak", result->held_bytes_most);
 	json_put_number(run, "violations", result->violations);
 	json_put_string(run, "format", config->format);
 	json_put_string(run, "reclaim", reclaim_name(config->reclaim));
 	json_put_string(run, "inval", mode_name(config->mode));
 	json_put_number(run, "threads", config->threads);
-	json_put_string(run, "device", config->simulate ? "sim" : "none");
+	json_put_string(run, "device", stress_device(config));
 	json_put_bool(run, "partial", result->partial);
 	return run;
 }

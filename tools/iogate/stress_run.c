@@ -212,6 +212,37 @@ static uint64_t step_simulated(struct worker *worker, uint64_t pair, uint64_t en
 	return done;
 }
 
+/* As step_bare(); the first pair of the step is used by the device while it is mapped, and once more after its invalidation. */
+static uint64_t step_modelled(struct worker *worker, uint64_t pair, uint64_t end)
+{
+	const struct stress_config *config = worker->stress->config;
+	struct model *model = &worker->stress->engine.model;
+	struct iog_pgtable *pgtable = worker->stress->engine.pgtable;
+	struct iog_gather *gather = &worker->lane->gather;
+	const uint64_t size = config->size, iova = pair * stress_stride(size);
+	uint64_t value = iova ^ config->seed * UINT64_C(0x9e3779b97f4a7c15), unmapped, done;
+	int ret = map_one(worker, pgtable, gather, iova, size);
+
+	if (ret) {
+		failed(worker, "map", iova, ret);
+		return 0;
+	}
+	if (!model_access_lands(model, iova + worker->offset, worker->page, value))
+		failed(worker, "an access of the device did not land", iova, 0);
+	ret = unmap_one(pgtable, gather, iova, size, &unmapped);
+	if (ret || unmapped != size)
+		failed(worker, "unmap", iova, ret ? ret : -IOG_ENOENT);
+	if (config->mode == IOG_INVAL_STRICT) {
+		flush(worker, iova);
+		if (!model_access_faults(model, iova + worker->offset, worker->page))
+			failed(worker, "an access of the device after unmap did not fault", iova, 0);
+	}
+	done = 1 + step_bare(worker, pair + 1, end);
+	if (config->mode != IOG_INVAL_STRICT && !model_access_faults(model, iova + worker->offset, worker->page))
+		failed(worker, "an access of the device after its invalidation did not fault", iova, 0);
+	return done;
+}
+
 static void print_progress_line(struct worker *worker, uint64_t iova)
 {
 	struct iog_tablemem_stats stats;
@@ -234,7 +265,7 @@ static void run_pairs(struct worker *worker)
 			next_line += SIZE_1T;
 		}
 		end = worker->last_pair - pair > STEP ? pair + STEP : worker->last_pair;
-		done = config->simulate ? step_simulated(worker, pair, end) : step_bare(worker, pair, end);
+		done = config->simulate ? step_simulated(worker, pair, end) : config->model ? step_modelled(worker, pair, end) : step_bare(worker, pair, end);
 		pair += done;
 		atomic_store_explicit(&worker->done, pair - worker->first_pair, memory_order_relaxed);
 	}
@@ -410,6 +441,7 @@ int stress_run(const struct stress_config *config, struct stress_result *result,
 		.reclaim = config->reclaim,
 		.lanes = config->threads,
 		.simulate = config->simulate,
+		.model = config->model,
 		.hardware = &hardware,
 		.memory_limit = config->memory_limit,
 	};
