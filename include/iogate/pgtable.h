@@ -95,6 +95,8 @@ enum iog_pgtable_flags {
 	 * (-IOG_EINVAL) that was not declared quiet. Other formats do not need it.
 	 */
 	IOG_PGTABLE_BBM2 = 1 << 5,
+	/* The unit cannot be told to snoop whatever a request says (VT-d ECAP.SC = 0), and takes the bit for malformed: IOG_PROT_COHERENT is accepted and left out. Other formats ignore it. */
+	IOG_PGTABLE_NO_SNOOP_CONTROL = 1 << 6,
 };
 
 enum iog_range_flags {

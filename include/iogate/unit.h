@@ -78,7 +78,7 @@ struct iog_unit_ops {
 struct iog_unit {
 	const struct iog_unit_ops *ops;
 	const struct iog_platform *platform;
-	/* Bits of the input and output addresses that it translates, and IOG_PGTABLE_* flags that page tables for it must have (NONCOHERENT, FLUSH_ON_MAP). */
+	/* Bits of the input and output addresses that it translates, and IOG_PGTABLE_* flags that page tables for it must have (NONCOHERENT, FLUSH_ON_MAP, NO_SNOOP_CONTROL). */
 	uint32_t ias;
 	uint32_t oas;
 	uint32_t pgtable_flags;

@@ -20,6 +20,7 @@ _Static_assert(VTDSS_R == IOG_PROT_READ && VTDSS_W == IOG_PROT_WRITE, "vtdss_lea
 #define FMT_LEVEL_BITS 9
 #define FMT_PAGE_SIZES ((UINT64_C(1) << 12) | (UINT64_C(1) << 21) | (UINT64_C(1) << 30))
 #define FMT_OAS_MAX 52
+#define FMT_SNOOP_CONTROL true
 #define FMT_SIGN_EXTENDS false
 #define FMT_PROT (IOG_PROT_READ | IOG_PROT_WRITE | IOG_PROT_EXEC | IOG_PROT_COHERENT)
 /* 61:52 are ignored in leaf entries. */

@@ -79,6 +79,11 @@
 #define FMT_BREAKS false
 #endif
 
+/* IOG_PROT_COHERENT makes a bit that some units take for malformed: IOG_PGTABLE_NO_SNOOP_CONTROL. */
+#ifndef FMT_SNOOP_CONTROL
+#define FMT_SNOOP_CONTROL false
+#endif
+
 /* A root may become a table below a larger root while the page table is in use: iog_pgtable_grow(). */
 #ifndef FMT_GROWS
 #define FMT_GROWS false

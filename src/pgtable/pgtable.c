@@ -253,7 +253,7 @@ static int configure(struct iog_pgtable *pt, const struct iog_pgtable_config *co
 {
 	const struct iog_pgtable_ops *ops = config->ops;
 	const uint32_t known = IOG_PGTABLE_SINGLE_WRITER | IOG_PGTABLE_SIGN_EXTENDED | IOG_PGTABLE_NONCOHERENT | IOG_PGTABLE_FLUSH_ON_MAP |
-			       IOG_PGTABLE_SPLIT | IOG_PGTABLE_BBM2;
+			       IOG_PGTABLE_SPLIT | IOG_PGTABLE_BBM2 | IOG_PGTABLE_NO_SNOOP_CONTROL;
 	uint32_t top_bits, batch = ops->reclaim == IOG_RECLAIM_RWLOCK ? 1 : TRIM_BATCH_DEFAULT;
 
 	pt->ops = ops;
@@ -267,6 +267,7 @@ static int configure(struct iog_pgtable *pt, const struct iog_pgtable_config *co
 	pt->page_sizes = config->page_sizes ? config->page_sizes : ops->page_sizes;
 	pt->trim_batch = config->trim_batch ? config->trim_batch : batch;
 	pt->noncoherent = config->flags & IOG_PGTABLE_NONCOHERENT;
+	pt->no_snoop_control = config->flags & IOG_PGTABLE_NO_SNOOP_CONTROL;
 	pt->alone = pt->mem->lanes == 1;
 
 	if (config->flags & ~known || pt->trim_batch > IOG_GATHER_TABLES || pt->mem->table_shift != ops->granule_shift)

@@ -66,6 +66,7 @@ struct iog_pgtable {
 	uint32_t flags;
 	uint32_t trim_batch;
 	bool noncoherent;
+	bool no_snoop_control;
 	bool alone; /* the table memory has one lane */
 	bool tracking; /* dirty bits tell; changed while no other call changes anything */
 	uint64_t granule;

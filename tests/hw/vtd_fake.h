@@ -22,6 +22,7 @@
 #include <iogate/hw/vtd.h>
 #include <iogate/pgtable.h>
 #include <iogate/platform.h>
+#include <iogate/tablemem.h>
 #include <iogate/unit.h>
 
 #include "hw/vtd/descriptor.h"
@@ -39,7 +40,7 @@
 /* Second stage with 39 and 48 bits, 65536 domains, ranges up to 2^9 pages, draining, four fault records; a queue, pass-through, snooped. */
 #define FAKE_CAP (UINT64_C(6) | UINT64_C(6) << 8 | UINT64_C(47) << 16 | (uint64_t)(FAKE_FRO / 16) << 24 | VTD_CAP_SSLPS_2M | VTD_CAP_PSI | (uint64_t)(FAKE_RECORDS - 1) << 40 | \
 		  UINT64_C(9) << 48 | VTD_CAP_DWD | VTD_CAP_DRD)
-#define FAKE_ECAP (VTD_ECAP_C | VTD_ECAP_QI | VTD_ECAP_PT | (uint64_t)(FAKE_IRO / 16) << 8)
+#define FAKE_ECAP (VTD_ECAP_C | VTD_ECAP_SC | VTD_ECAP_QI | VTD_ECAP_PT | (uint64_t)(FAKE_IRO / 16) << 8)
 #define FAKE_ECAP_SCALABLE (FAKE_ECAP | VTD_ECAP_SMTS | VTD_ECAP_SSTS | VTD_ECAP_FSTS | VTD_ECAP_SMPWCS)
 
 struct fake_descriptor {

@@ -73,7 +73,7 @@ static void info(void **state)
 	struct iog_vtd_info is;
 
 	(void)state;
-	fake_init(&fake, FAKE_CAP | VTD_CAP_CM | VTD_CAP_FS1GP, FAKE_ECAP_SCALABLE | VTD_ECAP_SC);
+	fake_init(&fake, FAKE_CAP | VTD_CAP_CM | VTD_CAP_FS1GP, FAKE_ECAP_SCALABLE);
 	vtd = fake_driver(&fake, IOG_VTD_SCALABLE, NULL);
 	iog_vtd_info(vtd, &is);
 	assert_int_equal(is.version, 0x40);
@@ -90,6 +90,43 @@ static void info(void **state)
 	assert_true(!is.queue && !is.ias_allowed_first && !is.page_sizes_first);
 	fake_driver_end(vtd);
 	fake_fini(&fake);
+}
+
+static int no_flush(const struct iog_gather *gather, void *ctx)
+{
+	(void)gather;
+	(void)ctx;
+	return 0;
+}
+
+/* Where the unit cannot be told to snoop, no entry says so, whatever is asked for, and the domain must have been made for that. */
+static void snoop_control(void **state)
+{
+	struct iog_tablemem *tablemem;
+	struct iog_pgtable *pgtable;
+	struct iog_gather gather;
+	struct iog_leaf leaf;
+	struct iog_vtd *vtd;
+
+	(void)state;
+	for (uint32_t has = 0; has < 2; has++) {
+		fake_init(&fake, FAKE_CAP, has ? FAKE_ECAP : FAKE_ECAP & ~VTD_ECAP_SC);
+		vtd = fake_driver(&fake, 0, NULL);
+		assert_int_equal(iog_vtd_unit(vtd)->pgtable_flags, has ? 0 : IOG_PGTABLE_NO_SNOOP_CONTROL);
+		assert_int_equal(iog_tablemem_create(&fake.platform, NULL, &tablemem), 0);
+		assert_int_equal(iog_pgtable_create(&(struct iog_pgtable_config){ .ops = &iog_vtdss_counted, .tablemem = tablemem, .flags = iog_vtd_unit(vtd)->pgtable_flags }, &pgtable), 0);
+		assert_int_equal(iog_gather_init(&gather, pgtable, 0, no_flush, NULL), 0);
+		assert_int_equal(iog_pgtable_map(pgtable, 0x200000, 0x400000, 0x201000, IOG_PROT_READ | IOG_PROT_COHERENT, &gather), 0);
+		for (uint32_t n = 0; n < 2; n++) {
+			assert_int_equal(iog_pgtable_lookup(pgtable, 0, 0x200000 + n * 0x200000, &leaf), 0);
+			assert_int_equal(leaf.page_size, n ? 0x1000 : 0x200000);
+			assert_int_equal(leaf.prot, has ? IOG_PROT_READ | IOG_PROT_COHERENT : IOG_PROT_READ);
+		}
+		iog_pgtable_destroy(pgtable, 0);
+		assert_int_equal(iog_tablemem_destroy(tablemem), 0);
+		fake_driver_end(vtd);
+		fake_fini(&fake);
+	}
 }
 
 /* A previous owner: translation on, a queue, interrupts remapped, errors and faults that nobody has looked at, protected regions. */
@@ -235,6 +272,7 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(accessors),
 		cmocka_unit_test(info),
+		cmocka_unit_test(snoop_control),
 		cmocka_unit_test(left_on),
 		cmocka_unit_test(first_commands),
 		cmocka_unit_test(deaf),

@@ -76,7 +76,7 @@ struct iog_vtd_info {
 	uint32_t ias_allowed_first;  /* the same of first-stage ones: bit 1: 48, bit 2: 57 */
 	uint64_t page_sizes_second;  /* leaf sizes that page tables may use (struct iog_pgtable_config, page_sizes) */
 	uint64_t page_sizes_first;
-	bool snoop_control;    /* IOG_PROT_COHERENT may be used; without, it makes second-stage entries malformed */
+	bool snoop_control;    /* if not, page tables need IOG_PGTABLE_NO_SNOOP_CONTROL */
 	bool caching_mode;     /* page tables need IOG_PGTABLE_FLUSH_ON_MAP */
 	bool coherent;         /* if not, page tables need IOG_PGTABLE_NONCOHERENT */
 	bool queue;            /* commands go through the invalidation queue */

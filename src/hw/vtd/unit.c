@@ -145,7 +145,7 @@ static int identify(struct iog_vtd *vtd)
 	vtd->unit.ias = first_stage_ias(vtd) && ias_of(first_stage_ias(vtd)) > ias ? ias_of(first_stage_ias(vtd)) : ias;
 	vtd->unit.oas = vtd->config.oas;
 	vtd->unit.domain_ids = ids - 2;
-	vtd->unit.pgtable_flags = (vtd->cap & VTD_CAP_CM ? IOG_PGTABLE_FLUSH_ON_MAP : 0) |
+	vtd->unit.pgtable_flags = (vtd->cap & VTD_CAP_CM ? IOG_PGTABLE_FLUSH_ON_MAP : 0) | (vtd->ecap & VTD_ECAP_SC ? 0 : IOG_PGTABLE_NO_SNOOP_CONTROL) |
 				  (vtd->ecap & (vtd->scalable ? VTD_ECAP_SMPWCS : VTD_ECAP_C) ? 0 : IOG_PGTABLE_NONCOHERENT);
 	return 0;
 }

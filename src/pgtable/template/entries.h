@@ -87,7 +87,11 @@ IOG_INLINE uint64_t PT(step)(uint32_t level)
 /* A plain leaf. Dirty, so that hardware need not write to it, unless somebody wants to know. */
 IOG_INLINE uint64_t PT(leaf)(const struct iog_pgtable *pt, uint64_t paddr, uint32_t prot, uint32_t level)
 {
-	uint64_t entry = fmt_address(paddr) | fmt_leaf_bits(prot, level);
+	uint64_t entry;
+
+	if (FMT_SNOOP_CONTROL && iog_unlikely(pt->no_snoop_control))
+		prot &= ~(uint32_t)IOG_PROT_COHERENT;
+	entry = fmt_address(paddr) | fmt_leaf_bits(prot, level);
 
 	return FMT_DIRTY_PRESET && iog_unlikely(pt->tracking) ? fmt_clean(entry) : entry;
 }
