@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include <iogate/dma.h>
+#include <iogate/domain.h>
 #include <iogate/gather.h>
 #include <iogate/hw/vtd.h>
 #include <iogate/pgtable.h>
@@ -358,32 +360,47 @@ static void point_first_stage(struct bed *bed)
 	forget(bed);
 }
 
+/* All of the memory that is free says that every address leads to C: what a device finds there through a pointer that it has kept. */
+static void *bait(struct bed *bed)
+{
+	uint64_t entry = bed->way->first_stage ? 0x67 : 0x3;
+	uint64_t *page = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+
+	for (uint32_t n = 0; page && n < SIZE_2M / 8; n++)
+		page[n] = paddr_of(bed, bed->c) | entry;
+	return page;
+}
+
 /*
- * 7: a table that was emptied is unlinked, its memory reused for other data, which looks like entries that lead to C. The device never goes there. QEMU's model has no walk caches, so
- * it does not tell whether the invalidation dropped them: the commands are asserted in vtd_test.c, and the simulated unit has such caches.
+ * 7: a table that was emptied is unlinked, its memory reused for other data. The device never goes there.
+ *
+ * The control: QEMU's model has no walk caches, so it does not go there either when the invalidation that drops them is left out. The commands are asserted in tests/hw/vtd_test.c, and the simulated
+ * unit has such caches, and finds that the device does.
  */
-static void point_reclaimed(struct bed *bed)
+static void point_reclaimed(struct bed *bed, bool control)
 {
 	struct iog_pgtable_stats before, after;
-	uint64_t entry = bed->way->first_stage ? 0x67 : 0x3, faults;
-	uint64_t *page;
+	uint64_t faults;
+	void *page;
 
 	iog_pgtable_stats(bed->pgtable, &before);
 	map(bed, HIGH, bed->a, PAGE, RW);
 	paint(bed->c, 90);
 	CLAIM(7, device_reads(bed, HIGH), "the table is used");
 	unmap(bed, HIGH, PAGE);
+	/* The page itself is forgotten in either case: what is left out is the tables'. */
+	CLAIM(7, !bed->unit->ops->invalidate(bed->unit, ID, &(struct iog_gather){ .nr_ranges = 1, .ranges = { { HIGH, HIGH + PAGE - 1 } } }), "forget the page");
+	bed->forgetful = control;
 	CLAIM(7, !iog_pgtable_trim(bed->pgtable, &bed->gather, NULL), "trim");
 	forget(bed);
+	bed->forgetful = false;
 	CLAIM(7, !iog_tablemem_trim(bed->tablemem, 0), "trim memory");
 	iog_pgtable_stats(bed->pgtable, &after);
 	CLAIM(7, after.released > before.released && after.table_bytes == PAGE, "tables have gone, %" PRIu64 " bytes are left", after.table_bytes);
-	/* All of the memory that is free now says that every address leads to C. */
-	page = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
-	for (uint32_t n = 0; page && n < SIZE_2M / 8; n++)
-		page[n] = paddr_of(bed, bed->c) | entry;
+	page = bait(bed);
 	faults = faults_now(bed);
-	CLAIM(7, device_writes(bed, HIGH) && painted(bed->c, 90) && faults_now(bed) > faults, "the device does not walk what was a table");
+	CLAIM(7, device_writes(bed, HIGH) && painted(bed->c, 90) && faults_now(bed) > faults, control ? "control: the model has no walk caches" :
+													"the device does not walk what was a table");
 	bed->platform->pages_free(bed->platform->ctx, page, SIZE_2M);
 }
 
@@ -464,6 +481,92 @@ static void handed_over(struct bed *bed)
 	forget(bed);
 }
 
+/* As a driver of a device sees it: a domain of the library, the DMA API. */
+static void by_the_api(struct bed *bed)
+{
+	struct iog_vtd_info info;
+	struct iog_domain *domain = NULL;
+	struct iog_device *device = NULL;
+	iog_iova_t x = 0, y = 0;
+	uint64_t before;
+	int error;
+
+	iog_vtd_info(bed->vtd, &info);
+	/* Its own number behind the unit, and its own page table. */
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_BLOCKED, 0), "out of the other domain");
+	error = iog_domain_create(&(struct iog_domain_config){ .platform = bed->platform,
+							       .pgtable = { .ops = bed->way->first_stage ? &iog_x86_64_counted : &iog_vtdss_counted, .tablemem = bed->tablemem, .ias = 48,
+									    .flags = bed->unit->pgtable_flags },
+							       .last = (UINT64_C(1) << 47) - 1 }, &domain);
+	if (!error)
+		error = iog_device_create(&(struct iog_device_config){ .platform = bed->platform, .unit = bed->unit, .id = DEVICE }, &device);
+	if (!error)
+		error = iog_domain_attach(domain, device);
+	CLAIM(0, !error, "domain and device: %s", iog_strerror(error));
+	if (error)
+		return;
+	paint(bed->a + 100, 160);
+	paint(bed->b + 200, 100);
+	CLAIM(0, !iog_dma_map(device, 0, paddr_of(bed, bed->a) + 100, BYTES, IOG_DMA_TO_DEVICE, 0, &x), "map");
+	CLAIM(0, !iog_dma_map(device, 0, paddr_of(bed, bed->b) + 200, BYTES, IOG_DMA_FROM_DEVICE, 0, &y), "map");
+	CLAIM(0, device_copies(bed, x, y) && painted(bed->b + 200, 160), "the device copies");
+	before = faults_now(bed);
+	CLAIM(0, !iog_dma_unmap(device, 0, x, BYTES, IOG_DMA_TO_DEVICE, 0) && !iog_dma_unmap(device, 0, y, BYTES, IOG_DMA_FROM_DEVICE, 0), "unmap");
+	paint(bed->b + 200, 100);
+	CLAIM(0, device_writes(bed, y) && painted(bed->b + 200, 100), "memory is untouched after unmap");
+	expect_fault(bed, 0, before, y, IOG_PROT_WRITE, bed->way->write_code, "after unmap");
+	CLAIM(0, !iog_device_destroy(device) && !iog_domain_destroy(domain), "device and domain go");
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "back in the other domain");
+}
+
+/* A device that floods the unit, which has one record: another is heard as soon as it is looked at again, the unit goes on, and the overflow is seen. */
+static void flooded(struct bed *bed)
+{
+	struct iog_fault_counts counts;
+	struct iog_vtd_stats stats;
+	uint64_t before = faults_now(bed);
+
+	iog_vtd_stats(bed->vtd, &stats);
+	for (uint32_t n = 0; n < 8; n++)
+		CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 0, IOG_QTEST_TO_MEMORY, 0x5000000 + n * PAGE, 0, 1024), "flood");
+	CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_TO_MEMORY, 0x6000000, 0, 4), "the other");
+	CLAIM(0, faults_now(bed) > before, "a flood is seen");
+	bed->faults = 0;
+	CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_TO_MEMORY, 0x6000000, 0, 4) && faults_now(bed) && bed->fault.device == OTHER, "the other is heard");
+	iog_vtd_device_faults(bed->vtd, OTHER, &counts);
+	CLAIM(0, counts.seen > 0 && counts.seen == counts.told + counts.untold, "and counted");
+	map(bed, LOW, bed->a, PAGE, RW);
+	CLAIM(0, device_reads(bed, LOW) && device_writes(bed, LOW), "and the first works where it may");
+	unmap(bed, LOW, PAGE);
+	forget(bed);
+}
+
+/* Somebody else's descriptor, which the unit does not understand, stops the queue: the next caller sets it going and submits again. */
+static void queue_upset(struct bed *bed)
+{
+	const struct iog_platform *platform = bed->platform;
+	struct iog_vtd_stats before, after;
+	uint32_t shift = bed->way->flags & IOG_VTD_SCALABLE ? 5 : 4;
+	uint64_t tail, *slot;
+	int error;
+
+	if (bed->way->flags & IOG_VTD_NO_QUEUE)
+		return;
+	iog_vtd_stats(bed->vtd, &before);
+	tail = platform->mmio_read64(platform->ctx, REGISTERS + 0x88);
+	slot = iog_qtest_memory(bed->qtest, (platform->mmio_read64(platform->ctx, REGISTERS + 0x90) & ~UINT64_C(0xfff)) + tail, 32);
+	slot[0] = 0xf;
+	slot[1] = 0;
+	platform->mmio_write64(platform->ctx, REGISTERS + 0x88, (tail + (UINT64_C(1) << shift)) & 0x1fff);
+	CLAIM(0, platform->mmio_read32(platform->ctx, REGISTERS + 0x34) & 0x10, "the queue has stopped");
+	error = bed->unit->ops->invalidate(bed->unit, ID, NULL);
+	CLAIM(0, error == -IOG_EAGAIN, "the caller is told: %s", iog_strerror(error));
+	CLAIM(0, !bed->unit->ops->invalidate(bed->unit, ID, NULL), "and it goes on");
+	CLAIM(0, !(platform->mmio_read32(platform->ctx, REGISTERS + 0x34) & 0x70), "without an error");
+	iog_vtd_stats(bed->vtd, &after);
+	CLAIM(0, after.errors == before.errors + 1, "which was counted");
+}
+
 static void judge_way(const struct way *way)
 {
 	struct bed *bed = malloc(sizeof(*bed));
@@ -493,13 +596,17 @@ static void judge_way(const struct way *way)
 	point_refused(bed);
 	if (way->first_stage)
 		point_first_stage(bed);
-	point_reclaimed(bed);
+	point_reclaimed(bed, false);
+	point_reclaimed(bed, true);
+	by_the_api(bed);
+	flooded(bed);
+	queue_upset(bed);
 	replaced(bed);
 	handed_over(bed);
 
 	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_BLOCKED, 0) && !bed->unit->ops->domain_remove(bed->unit, ID), "detach");
 	iog_vtd_stats(bed->vtd, &stats);
-	CLAIM(0, !stats.errors && !stats.timeouts, "the queue had no trouble");
+	CLAIM(0, stats.errors == !(way->flags & IOG_VTD_NO_QUEUE) && !stats.timeouts, "the queue had no trouble but the one that it was given");
 	CLAIM(0, iog_vtd_destroy(bed->vtd) == -IOG_EBUSY, "not destroyed while it is on");
 	CLAIM(0, !iog_vtd_disable(bed->vtd), "disable");
 	point_off(bed, "at the end");
