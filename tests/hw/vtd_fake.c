@@ -176,13 +176,17 @@ static void command(struct fake *fake, uint32_t value)
 		fake->root_sets++;
 		fake->status |= VTD_SRTP;
 	}
+	if (value & VTD_SIRTP) {
+		fake->irta = fake_get64(fake, VTD_IRTA);
+		fake->status |= VTD_SIRTP;
+	}
 	if (value & VTD_WBF)
 		fake->flushes++;
 	if (fake->status & VTD_TE && !(value & VTD_TE))
 		fake->was_off = true;
 	if (!(value & VTD_QIE) && fake->status & VTD_QIE)
 		fake->head = 0;
-	fake->status = (fake->status & VTD_SRTP) | (value & (VTD_TE | VTD_QIE | VTD_IRE));
+	fake->status = (fake->status & (VTD_SRTP | VTD_SIRTP)) | (value & (VTD_TE | VTD_QIE | VTD_IRE | VTD_CFI));
 	fake_set64(fake, VTD_IQH, (uint64_t)fake->head << 4);
 }
 
@@ -297,7 +301,7 @@ void fake_init(struct fake *fake, uint64_t cap, uint64_t ecap)
 {
 	memset(fake, 0, sizeof(*fake));
 	pthread_mutex_init(&fake->lock, NULL);
-	fake->tick = 1000;
+	fake->tick = 10000;
 	fake_set32(fake, VTD_VER, 0x40);
 	fake_set64(fake, VTD_CAP, cap);
 	fake_set64(fake, VTD_ECAP, ecap);

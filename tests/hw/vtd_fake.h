@@ -59,6 +59,7 @@ struct fake {
 	uint8_t registers[FAKE_SIZE];
 	uint32_t status;
 	uint64_t root; /* as taken by SRTP */
+	uint64_t irta; /* by SIRTP */
 	uint32_t head; /* of the queue, slots */
 	bool waiting_lost; /* waits are not answered until errors are cleared */
 

@@ -9,8 +9,9 @@
  * From enable on every access of a device that is in no domain is refused, and recorded as a fault. So memory that firmware has reserved for a device (RMRR) must be mapped 1:1 in a domain
  * that the device is in before that: iog_dma_reserve() keeps addresses out of the allocator's way, and iog_pgtable_map() on iog_domain_pgtable() maps them.
  *
- * Interrupts are not remapped by this driver: where a previous owner of the unit has left remapping of interrupts on, enabling turns it off, because its tables lie in memory that is no
- * longer its own.
+ * Interrupts are remapped where the configuration asks for it: each message that a device may send has an entry in a table, is blocked until that is given a route, and let through for that device
+ * only; messages that do not name an entry are blocked. Without, where a previous owner of the unit has left remapping of interrupts on, enabling turns it off, because its table lies in memory
+ * that is no longer its own.
  */
 #ifndef IOGATE_HW_VTD_H
 #define IOGATE_HW_VTD_H
@@ -37,6 +38,8 @@ enum iog_vtd_flags {
 	IOG_VTD_SCALABLE = 1 << 0,
 	/* Invalidate by registers although the unit has a queue: one command at a time, no device TLBs; legacy mode only. Units without a queue are driven so in any case. */
 	IOG_VTD_NO_QUEUE = 1 << 1,
+	/* Destinations of interrupts have 32 bits. The unit must have it, and the CPUs be in that mode. */
+	IOG_VTD_X2APIC = 1 << 2,
 };
 
 /**
@@ -58,6 +61,8 @@ struct iog_vtd_config {
 	uint32_t timeout_ms;
 	/* Commands for ranges in one invalidation; more become one of the domain. 1 to 64, default 32. */
 	uint32_t commands_max;
+	/* Entries of the interrupt remapping table, a power of two, 256 to 65536. 0: interrupts are not remapped. Wants a queue. */
+	uint32_t interrupts;
 	/* Fault event interrupt (VT-d 11.4.7 to 11.4.9): message address and data. Both 0: no interrupt; the host calls iog_vtd_interrupt() now and then. */
 	uint64_t msi_address;
 	uint32_t msi_data;
@@ -81,6 +86,8 @@ struct iog_vtd_info {
 	bool coherent;         /* if not, page tables need IOG_PGTABLE_NONCOHERENT */
 	bool queue;            /* commands go through the invalidation queue */
 	bool device_tlbs;      /* it can be asked for translations (ATS) */
+	bool interrupts;       /* it can remap them */
+	bool x2apic;           /* and to destinations of 32 bits */
 	bool was_enabled;      /* a previous owner had left translation on when it was first enabled */
 };
 
@@ -93,6 +100,7 @@ struct iog_vtd_stats {
 	uint64_t page_commands;                     /* IOTLB, ranges */
 	uint64_t domain_commands;                   /* IOTLB, domains and everything */
 	uint64_t device_commands;                   /* device TLBs */
+	uint64_t interrupt_commands;                /* interrupt entries */
 	uint64_t waits;                             /* wait commands */
 	uint64_t shared;                            /* callers that a wait of others served */
 	uint64_t errors;                            /* times that the queue reported an error and was set going again */
@@ -173,6 +181,69 @@ IOG_API int iog_vtd_disable(struct iog_vtd *vtd);
  * Return: 0; -IOG_EINVAL; -IOG_ERANGE for a device of another segment; -IOG_EOPNOTSUPP if the unit has no support for device TLBs, or no queue; -IOG_ENOMEM.
  */
 IOG_API int iog_vtd_device_ats(struct iog_vtd *vtd, uint32_t device, uint32_t depth);
+
+enum iog_vtd_route_flags {
+	IOG_VTD_ROUTE_LOGICAL = 1 << 0,  /* the destination is a logical one */
+	IOG_VTD_ROUTE_REDIRECT = 1 << 1, /* to one of several: redirection hint */
+	IOG_VTD_ROUTE_LEVEL = 1 << 2,    /* level-triggered */
+};
+
+/**
+ * struct iog_vtd_route - where an interrupt goes.
+ */
+struct iog_vtd_route {
+	uint32_t vector;      /* 16 to 254 */
+	uint32_t destination; /* APIC id: 8 bits, or 32 with IOG_VTD_X2APIC */
+	uint32_t delivery;    /* 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 7 ExtINT */
+	uint32_t flags;       /* enum iog_vtd_route_flags */
+};
+
+/**
+ * iog_vtd_interrupt_alloc() - entries for messages of a device; blocked.
+ * @vtd: the driver, enabled or not.
+ * @device: which may send them; for an IO-APIC or HPET, the id that firmware's scope gives it.
+ * @count: 1, 2, 4, ... 32, side by side: for a device that numbers its messages by the low bits of their data.
+ * @index: result: the first.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EINVAL; -IOG_ERANGE for a device of another segment; -IOG_ENOSPC; -IOG_EOPNOTSUPP if the driver was created without.
+ */
+IOG_API int iog_vtd_interrupt_alloc(struct iog_vtd *vtd, uint32_t device, uint32_t count, uint32_t *index);
+
+/**
+ * iog_vtd_interrupt_route() - let an interrupt through, or send it elsewhere, or block it.
+ * @vtd: the driver.
+ * @index: the entry.
+ * @route: where to; NULL: blocked.
+ *
+ * When it returns, no interrupt goes the former way any more.
+ *
+ * Context: any, one call per @index at a time; waits for hardware.
+ * Return: 0; -IOG_EINVAL for a malformed @route; -IOG_ERANGE, -IOG_ENOENT for an entry that is not there or not taken; -IOG_EOPNOTSUPP; -IOG_ETIMEDOUT or -IOG_EIO: the entry says the new, and
+ *         hardware may remember the old.
+ */
+IOG_API int iog_vtd_interrupt_route(struct iog_vtd *vtd, uint32_t index, const struct iog_vtd_route *route);
+
+/**
+ * iog_vtd_interrupt_free() - give entries back; they block.
+ * @vtd: the driver.
+ * @index: of iog_vtd_interrupt_alloc().
+ * @count: the same as there.
+ *
+ * Context: as iog_vtd_interrupt_route().
+ * Return: as iog_vtd_interrupt_route(). After -IOG_ETIMEDOUT or -IOG_EIO they are blocked as far as the table goes, and still taken.
+ */
+IOG_API int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count);
+
+/**
+ * iog_vtd_interrupt_message() - what a device has to be told to send.
+ * @index: the entry.
+ * @address: result: message address.
+ * @data: result: message data; a device with several messages adds to its low bits.
+ *
+ * Context: any.
+ */
+IOG_API void iog_vtd_interrupt_message(uint32_t index, uint64_t *address, uint32_t *data);
 
 /**
  * iog_vtd_interrupt() - take fault records from the unit, and look for errors of the queue.

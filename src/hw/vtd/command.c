@@ -22,7 +22,7 @@ int iog_vtd_command(struct iog_vtd *vtd, uint32_t bit, bool on)
 	return error;
 }
 
-/* SRTP sets its status bit when it is done, and hardware clears that first; WBF clears its own. */
+/* SRTP and SIRTP set their status bit when they are done, and hardware clears that first; WBF clears its own. */
 int iog_vtd_command_once(struct iog_vtd *vtd, uint32_t bit)
 {
 	uintptr_t flags = spin_lock(&vtd->command_lock, vtd->platform);

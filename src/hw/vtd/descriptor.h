@@ -15,6 +15,7 @@ enum vtd_type {
 	VTD_CONTEXT = 1,   /* context-cache (6.5.2.1) */
 	VTD_IOTLB_TYPE = 2, /* (6.5.2.3) */
 	VTD_DEVICE = 3,    /* device TLB (6.5.2.5) */
+	VTD_INTERRUPT = 4, /* interrupt entry cache (6.5.2.7) */
 	VTD_WAIT = 5,      /* (6.5.2.8) */
 	VTD_PIOTLB = 6,    /* PASID-based IOTLB (6.5.2.4) */
 	VTD_PASID = 7,     /* PASID-cache (6.5.2.2) */
@@ -88,6 +89,17 @@ static inline struct vtd_command vtd_device_pages(uint32_t sid, uint32_t depth, 
 	if (am >= 52)
 		high = UINT64_C(0x7ffffffffffff000) | 1;
 	return (struct vtd_command){ VTD_DEVICE | (uint64_t)((depth - 1) & 0x1f) << 16 | (uint64_t)sid << 32, high };
+}
+
+/* 2^@order entries of the interrupt remapping table. */
+static inline struct vtd_command vtd_interrupt_entries(uint32_t index, uint32_t order)
+{
+	return (struct vtd_command){ VTD_INTERRUPT | 1 << 4 | (uint64_t)order << 27 | (uint64_t)index << 32, 0 };
+}
+
+static inline struct vtd_command vtd_interrupt_all(void)
+{
+	return (struct vtd_command){ VTD_INTERRUPT, 0 };
 }
 
 /* @number is written to @paddr once everything before it has been done. */

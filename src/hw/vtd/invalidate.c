@@ -36,6 +36,9 @@ int iog_vtd_submit(struct iog_vtd *vtd, const struct vtd_command *commands, uint
 		case VTD_PASID:
 			vtd_count(&vtd->counters.pasid, 1);
 			break;
+		case VTD_INTERRUPT:
+			vtd_count(&vtd->counters.interrupt, 1);
+			break;
 		case VTD_DEVICE:
 			vtd_count(&vtd->counters.device, 1);
 			break;

@@ -37,6 +37,8 @@
 #define VTD_ECAP_C VTD_BIT(0)
 #define VTD_ECAP_QI VTD_BIT(1)
 #define VTD_ECAP_DT VTD_BIT(2)
+#define VTD_ECAP_IR VTD_BIT(3)
+#define VTD_ECAP_EIM VTD_BIT(4)
 #define VTD_ECAP_PT VTD_BIT(6)
 #define VTD_ECAP_SC VTD_BIT(7)
 #define VTD_ECAP_IRO(ecap) ((uint32_t)((ecap) >> 8 & 0x3ff) * 16)
@@ -54,6 +56,8 @@
 #define VTD_WBF (UINT32_C(1) << 27)
 #define VTD_QIE (UINT32_C(1) << 26)
 #define VTD_IRE (UINT32_C(1) << 25)
+#define VTD_SIRTP (UINT32_C(1) << 24)
+#define VTD_CFI (UINT32_C(1) << 23)
 /* Bits of GSTS that stay when they are written to GCMD; the others are commands for once. */
 #define VTD_GCMD_KEEP UINT32_C(0x96ffffff)
 
@@ -114,5 +118,9 @@
 #define VTD_IQA_DW VTD_BIT(11)
 #define VTD_IQERCD 0xb0
 #define VTD_IQERCD_ITESID(value) ((uint32_t)((value) >> 32 & 0xffff))
+
+/* IRTA_REG (11.4.10) */
+#define VTD_IRTA 0xb8
+#define VTD_IRTA_EIME VTD_BIT(11)
 
 #endif

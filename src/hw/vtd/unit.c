@@ -109,7 +109,8 @@ static int config_check(const struct iog_vtd_config *config)
 
 	if (!platform || !platform->pages_alloc || !platform->pages_free || !platform->object_alloc || !platform->object_free || !platform->now_ns)
 		return -IOG_EINVAL;
-	if (config->flags & ~(uint32_t)(IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE) || config->flags == (IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE))
+	if (config->flags & ~(uint32_t)(IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE | IOG_VTD_X2APIC) ||
+	    (config->flags & (IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE)) == (IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE) || (config->flags & IOG_VTD_X2APIC && !config->interrupts))
 		return -IOG_EINVAL;
 	if (config->segment > 0xffff || (config->oas && (config->oas < 32 || config->oas > 64)) || config->commands_max > COMMANDS_MAX)
 		return -IOG_EINVAL;
@@ -169,6 +170,8 @@ static int allocate(struct iog_vtd *vtd)
 			return -IOG_ENOMEM;
 	}
 	error = vtd->queued ? iog_vtd_queue_create(vtd) : 0;
+	if (!error)
+		error = iog_vtd_interrupts_create(vtd);
 	return error ? error : iog_fault_log_create(platform, &vtd->config.faults, &vtd->faults);
 }
 
@@ -177,6 +180,7 @@ static void release(struct iog_vtd *vtd)
 	const struct iog_platform *platform = vtd->platform;
 
 	iog_fault_log_destroy(vtd->faults);
+	iog_vtd_interrupts_destroy(vtd);
 	iog_vtd_queue_destroy(vtd);
 	if (vtd->first_stage)
 		platform->object_free(platform->ctx, (void *)(uintptr_t)vtd->first_stage, first_stage_bytes(vtd));
@@ -258,7 +262,8 @@ static int take_over(struct iog_vtd *vtd)
 	/* The mode may not change while it translates (VT-d 11.4.5). */
 	if (status & VTD_TE && scalable != vtd->scalable)
 		error = iog_vtd_command(vtd, VTD_TE, false);
-	if (!error && status & VTD_IRE)
+	/* With a table of its own, the driver puts it in the other's place while interrupts are remapped. */
+	if (!error && status & VTD_IRE && !vtd->entries)
 		error = iog_vtd_command(vtd, VTD_IRE, false);
 	if (!error)
 		error = vtd->queued ? iog_vtd_queue_start(vtd) : iog_vtd_queue_stop(vtd);
@@ -309,6 +314,8 @@ int iog_vtd_enable(struct iog_vtd *vtd)
 	if (!error)
 		error = iog_vtd_command(vtd, VTD_TE, true);
 	if (!error)
+		error = iog_vtd_interrupts_start(vtd);
+	if (!error)
 		error = regions_off(vtd);
 	message_set(vtd);
 	return error;
@@ -322,6 +329,8 @@ int iog_vtd_disable(struct iog_vtd *vtd)
 		return 0;
 	iog_mmio_write32(&vtd->mmio, VTD_FECTL, VTD_FECTL_IM);
 	error = iog_vtd_command(vtd, VTD_TE, false);
+	if (!error)
+		error = iog_vtd_interrupts_stop(vtd);
 	/* What was submitted is carried out, and a wait is the last in the queue. One that somebody has turned off (a unit that lost its state) holds nothing. */
 	if (!error && vtd->queued && iog_mmio_read32(&vtd->mmio, VTD_GSTS) & VTD_QIE)
 		error = iog_vtd_invalidate_all(vtd);
@@ -374,6 +383,8 @@ void iog_vtd_info(const struct iog_vtd *vtd, struct iog_vtd_info *info)
 	info->coherent = !(vtd->unit.pgtable_flags & IOG_PGTABLE_NONCOHERENT);
 	info->queue = vtd->queued;
 	info->device_tlbs = vtd->queued && vtd->ecap & VTD_ECAP_DT;
+	info->interrupts = vtd->ecap & VTD_ECAP_IR && vtd->queued;
+	info->x2apic = info->interrupts && vtd->ecap & VTD_ECAP_EIM;
 	info->was_enabled = vtd->was_enabled;
 }
 
@@ -393,6 +404,7 @@ void iog_vtd_stats(const struct iog_vtd *vtd, struct iog_vtd_stats *stats)
 	stats->page_commands = count_of(&counters->page);
 	stats->domain_commands = count_of(&counters->domain);
 	stats->device_commands = count_of(&counters->device);
+	stats->interrupt_commands = count_of(&counters->interrupt);
 	stats->waits = count_of(&counters->waits);
 	stats->shared = count_of(&counters->shared);
 	stats->errors = count_of(&counters->errors);

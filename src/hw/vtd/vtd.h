@@ -4,7 +4,7 @@
  *
  * Locking, outermost first:
  *   the unit's lock (src/dma/unit.c)  domains, and that devices are set one at a time; held while hardware is waited for
- *   tables_lock     every change of a root, context or PASID directory entry: a device may be blocked at any time
+ *   tables_lock     every change of a root, context, PASID directory or interrupt entry: a device may be blocked at any time
  *   queue.lock      the invalidation queue's slots and registers; or, without a queue, the invalidation registers while they are waited for
  *   command_lock    the global command register
  *   fault_lock      fault records; taken by trying only
@@ -79,7 +79,7 @@ struct vtd_queue {
 
 /* Commands by kind: struct iog_vtd_stats. */
 struct vtd_counters {
-	_Atomic uint64_t context, pasid, page, domain, device, waits, shared, errors, timeouts;
+	_Atomic uint64_t context, pasid, page, domain, device, interrupt, waits, shared, errors, timeouts;
 };
 
 struct iog_vtd {
@@ -102,6 +102,11 @@ struct iog_vtd {
 	uint64_t *root; /* a page: two words per bus */
 	void *lost[VTD_LOST]; /* pages that hardware may still read, because an invalidation failed */
 	uint32_t nr_lost;
+
+	/* The interrupt remapping table, two words per entry, and a bit per entry that is taken; NULL without. Under tables_lock. */
+	uint64_t *entries;
+	uint64_t *taken;
+	uint32_t next_interrupt;
 
 	struct spinlock command_lock;
 	struct vtd_queue queue;
@@ -280,6 +285,12 @@ static inline const struct vtd_tables_ops *vtd_tables(const struct iog_vtd *vtd)
 {
 	return vtd->scalable ? &iog_vtd_scalable : &iog_vtd_legacy;
 }
+
+/* interrupt.c. All do nothing for a configuration without. */
+int iog_vtd_interrupts_create(struct iog_vtd *vtd);
+void iog_vtd_interrupts_destroy(struct iog_vtd *vtd);
+int iog_vtd_interrupts_start(struct iog_vtd *vtd);
+int iog_vtd_interrupts_stop(struct iog_vtd *vtd);
 
 /* reasons.c: what a fault reason says. */
 enum iog_fault_reason iog_vtd_reason(uint32_t code, const char **text);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupt remapping (VT-d 5.1, 9.10): a table of entries, each of which lets one device raise one interrupt. An entry that is not present blocks; messages in compatibility format are blocked
+ * always.
+ *
+ * An entry has 128 bits. Its owner, the upper word, is written while it is not present and no interrupt of it can be remembered; where it goes is the lower word, and changes by one store.
+ *
+ * Locking: tables_lock over the entries and over which are taken. Hardware forgets outside of it; an entry that is being freed is taken until it has.
+ */
+#include "vtd.h"
+
+/* Lower word */
+#define IRTE_LOGICAL VTD_BIT(2)
+#define IRTE_REDIRECT VTD_BIT(3)
+#define IRTE_LEVEL VTD_BIT(4)
+#define IRTE_DELIVERY(mode) ((uint64_t)(mode) << 5)
+#define IRTE_VECTOR(vector) ((uint64_t)(vector) << 16)
+#define IRTE_DESTINATION(id) ((uint64_t)(id) << 32)
+#define IRTE_XAPIC_SHIFT 8
+/* Upper word: the whole requester id is compared */
+#define IRTE_OWNER(sid) ((uint64_t)(sid) | UINT64_C(1) << 18)
+
+#define MESSAGE_ADDRESS UINT64_C(0xfee00000)
+#define MESSAGE_REMAPPABLE UINT64_C(0x10)
+#define MESSAGE_SUBHANDLE UINT64_C(0x8)
+
+#define INTERRUPTS_MIN 256
+#define INTERRUPTS_MAX 65536
+#define COUNT_MAX 32
+#define VECTOR_MIN 16
+#define VECTOR_MAX 254
+#define DELIVERY_FIXED 0
+#define DELIVERY_LOWEST 1
+#define DELIVERY_KNOWN UINT32_C(0xb7) /* 0 to 2, 4, 5, 7 */
+
+static size_t table_bytes(const struct iog_vtd *vtd)
+{
+	return (size_t)vtd->config.interrupts * 16;
+}
+
+static size_t taken_bytes(const struct iog_vtd *vtd)
+{
+	return vtd->config.interrupts / 64 * sizeof(uint64_t);
+}
+
+int iog_vtd_interrupts_create(struct iog_vtd *vtd)
+{
+	const struct iog_platform *platform = vtd->platform;
+	uint32_t count = vtd->config.interrupts;
+
+	if (!count)
+		return 0;
+	if (count < INTERRUPTS_MIN || count > INTERRUPTS_MAX || count & (count - 1))
+		return -IOG_EINVAL;
+	if (!(vtd->ecap & VTD_ECAP_IR) || !vtd->queued || (vtd->config.flags & IOG_VTD_X2APIC && !(vtd->ecap & VTD_ECAP_EIM)))
+		return -IOG_EOPNOTSUPP;
+	vtd->taken = platform->object_alloc(platform->ctx, taken_bytes(vtd));
+	vtd->entries = platform->pages_alloc(platform->ctx, table_bytes(vtd));
+	if (!vtd->taken || !vtd->entries)
+		return -IOG_ENOMEM;
+	memset(vtd->entries, 0, table_bytes(vtd));
+	vtd_clean(vtd, vtd->entries, table_bytes(vtd));
+	return 0;
+}
+
+void iog_vtd_interrupts_destroy(struct iog_vtd *vtd)
+{
+	const struct iog_platform *platform = vtd->platform;
+
+	if (vtd->taken)
+		platform->object_free(platform->ctx, vtd->taken, taken_bytes(vtd));
+	if (vtd->entries)
+		platform->pages_free(platform->ctx, vtd->entries, table_bytes(vtd));
+}
+
+int iog_vtd_interrupts_start(struct iog_vtd *vtd)
+{
+	struct vtd_command command = vtd_interrupt_all();
+	uint32_t order = 0;
+	int error;
+
+	if (!vtd->entries)
+		return 0;
+	while (UINT32_C(2) << order < vtd->config.interrupts)
+		order++;
+	iog_mmio_publish(&vtd->mmio);
+	iog_mmio_write64(&vtd->mmio, VTD_IRTA, vtd_paddr(vtd, vtd->entries) | (vtd->config.flags & IOG_VTD_X2APIC ? VTD_IRTA_EIME : 0) | order);
+	error = iog_vtd_command_once(vtd, VTD_SIRTP);
+	if (!error)
+		error = iog_vtd_submit_again(vtd, &command, 1);
+	/* No message passes that is not remapped. */
+	if (!error)
+		error = iog_vtd_command(vtd, VTD_CFI, false);
+	return error ? error : iog_vtd_command(vtd, VTD_IRE, true);
+}
+
+int iog_vtd_interrupts_stop(struct iog_vtd *vtd)
+{
+	return vtd->entries ? iog_vtd_command(vtd, VTD_IRE, false) : 0;
+}
+
+static bool is_taken(const struct iog_vtd *vtd, uint32_t index)
+{
+	return vtd->taken[index / 64] >> index % 64 & 1;
+}
+
+static bool are_free(const struct iog_vtd *vtd, uint32_t index, uint32_t count)
+{
+	for (uint32_t n = 0; n < count; n++)
+		if (is_taken(vtd, index + n))
+			return false;
+	return true;
+}
+
+/* The first run, aligned to its size, from where the last one was: an index rests before it is used again. Under tables_lock. */
+static bool run_find(struct iog_vtd *vtd, uint32_t count, uint32_t *index)
+{
+	uint32_t most = vtd->config.interrupts, at = vtd->next_interrupt & ~(count - 1);
+
+	for (uint32_t n = 0; n < most; n += count, at = at + count < most ? at + count : 0) {
+		if (are_free(vtd, at, count)) {
+			vtd->next_interrupt = at + count < most ? at + count : 0;
+			*index = at;
+			return true;
+		}
+	}
+	return false;
+}
+
+int iog_vtd_interrupt_alloc(struct iog_vtd *vtd, uint32_t device, uint32_t count, uint32_t *index)
+{
+	uintptr_t flags;
+	bool found;
+
+	if (!vtd->entries)
+		return -IOG_EOPNOTSUPP;
+	if (!count || count > COUNT_MAX || count & (count - 1))
+		return -IOG_EINVAL;
+	if (device >> 16 != vtd->config.segment)
+		return -IOG_ERANGE;
+	flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	found = run_find(vtd, count, index);
+	for (uint32_t n = 0; found && n < count; n++) {
+		uint64_t *entry = &vtd->entries[2 * (*index + n)];
+
+		vtd->taken[(*index + n) / 64] |= UINT64_C(1) << (*index + n) % 64;
+		__atomic_store_n(&entry[1], IRTE_OWNER(device & 0xffff), __ATOMIC_RELAXED);
+		vtd_clean(vtd, &entry[1], sizeof(entry[1]));
+	}
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
+	return found ? 0 : -IOG_ENOSPC;
+}
+
+static int route_word(const struct iog_vtd *vtd, const struct iog_vtd_route *route, uint64_t *word)
+{
+	bool wide = vtd->config.flags & IOG_VTD_X2APIC;
+
+	*word = 0;
+	if (!route)
+		return 0;
+	if (route->flags & ~(uint32_t)(IOG_VTD_ROUTE_LOGICAL | IOG_VTD_ROUTE_REDIRECT | IOG_VTD_ROUTE_LEVEL) || route->delivery > 7 || !(DELIVERY_KNOWN >> route->delivery & 1))
+		return -IOG_EINVAL;
+	/* Others take no notice of it. */
+	if (route->delivery <= DELIVERY_LOWEST && (route->vector < VECTOR_MIN || route->vector > VECTOR_MAX))
+		return -IOG_EINVAL;
+	if (route->vector > 0xff || (!wide && route->destination > 0xff))
+		return -IOG_EINVAL;
+	*word = VTD_PRESENT | IRTE_DELIVERY(route->delivery) | IRTE_VECTOR(route->vector) | IRTE_DESTINATION(wide ? route->destination : route->destination << IRTE_XAPIC_SHIFT) |
+		(route->flags & IOG_VTD_ROUTE_LOGICAL ? IRTE_LOGICAL : 0) | (route->flags & IOG_VTD_ROUTE_REDIRECT ? IRTE_REDIRECT : 0) |
+		(route->flags & IOG_VTD_ROUTE_LEVEL ? IRTE_LEVEL : 0);
+	return 0;
+}
+
+/* Hardware forgets 2^@order entries. */
+static int forget(struct iog_vtd *vtd, uint32_t index, uint32_t order)
+{
+	struct vtd_command command = vtd_interrupt_entries(index, order);
+
+	return atomic_load_explicit(&vtd->running, memory_order_acquire) ? iog_vtd_submit_again(vtd, &command, 1) : 0;
+}
+
+int iog_vtd_interrupt_route(struct iog_vtd *vtd, uint32_t index, const struct iog_vtd_route *route)
+{
+	uint64_t word, former = 0;
+	uintptr_t flags;
+	int error;
+
+	if (!vtd->entries)
+		return -IOG_EOPNOTSUPP;
+	if (index >= vtd->config.interrupts)
+		return -IOG_ERANGE;
+	error = route_word(vtd, route, &word);
+	if (error)
+		return error;
+	flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	if (is_taken(vtd, index)) {
+		former = vtd_entry_load(&vtd->entries[2 * index]);
+		vtd_entry_store(vtd, &vtd->entries[2 * index], word);
+	} else {
+		error = -IOG_ENOENT;
+	}
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
+	/* What was not present is remembered in caching mode only. */
+	if (!error && (former & VTD_PRESENT || vtd->cap & VTD_CAP_CM))
+		error = forget(vtd, index, 0);
+	return error;
+}
+
+int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count)
+{
+	uintptr_t flags;
+	uint32_t order = 0;
+	bool owned = true;
+	int error;
+
+	if (!vtd->entries)
+		return -IOG_EOPNOTSUPP;
+	if (!count || count > COUNT_MAX || count & (count - 1) || index & (count - 1))
+		return -IOG_EINVAL;
+	if (index >= vtd->config.interrupts)
+		return -IOG_ERANGE;
+	while (UINT32_C(1) << order < count)
+		order++;
+	flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	for (uint32_t n = 0; n < count; n++)
+		owned = owned && is_taken(vtd, index + n);
+	for (uint32_t n = 0; owned && n < count; n++)
+		vtd_entry_store(vtd, &vtd->entries[2 * (index + n)], 0);
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
+	if (!owned)
+		return -IOG_ENOENT;
+	error = forget(vtd, index, order);
+	if (error)
+		return error;
+	flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	for (uint32_t n = 0; n < count; n++)
+		vtd->taken[(index + n) / 64] &= ~(UINT64_C(1) << (index + n) % 64);
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
+	return 0;
+}
+
+void iog_vtd_interrupt_message(uint32_t index, uint64_t *address, uint32_t *data)
+{
+	/* The subhandle, which a device with several messages adds to, comes with the data. */
+	*address = MESSAGE_ADDRESS | (uint64_t)(index & 0x7fff) << 5 | MESSAGE_REMAPPABLE | MESSAGE_SUBHANDLE | (index >> 15 & 1) << 2;
+	*data = 0;
+}
