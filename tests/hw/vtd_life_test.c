@@ -211,7 +211,13 @@ static void deaf(void **state)
 	fake.deaf = false;
 	fake.stalled = true;
 	assert_int_equal(iog_vtd_enable(vtd), -IOG_ETIMEDOUT);
+	assert_int_equal(fake.status & VTD_TE, 0);
+	assert_int_equal(iog_vtd_destroy(vtd), -IOG_EBUSY);
 	fake.stalled = false;
+	fake_run(&fake);
+	/* What is half on is not taken for on. */
+	assert_int_equal(iog_vtd_enable(vtd), 0);
+	assert_int_equal(fake.status & VTD_TE, VTD_TE);
 	assert_int_equal(iog_vtd_disable(vtd), 0);
 	fake.gone = true;
 	assert_int_equal(iog_vtd_enable(vtd), -IOG_EIO);

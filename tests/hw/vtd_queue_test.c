@@ -355,6 +355,11 @@ static void faults(void **state)
 	assert_int_equal(heard.told, FAKE_RECORDS);
 	assert_int_equal(heard.last.device, 0x103);
 	assert_int_equal(fake_get32(&fake, VTD_FSTS) & (VTD_FSTS_PFO | VTD_FSTS_PPF), 0);
+	/* The register that the unit began with was freed by an earlier call that stopped before the others. */
+	fake_fault(&fake, 2, 0x7000, RECORD(0x104, 2, 0));
+	fake_set32(&fake, VTD_FSTS, 0 << 8 | VTD_FSTS_PPF);
+	assert_int_equal(iog_vtd_interrupt(vtd), 1);
+	assert_int_equal(heard.last.device, 0x104);
 	/* A flood: few are told, all are counted, and another device is heard. */
 	heard.told = 0;
 	for (uint32_t n = 0; n < 1000; n++) {

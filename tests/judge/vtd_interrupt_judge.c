@@ -111,7 +111,7 @@ static void judge_version(const char *name, uint32_t version_min, uint32_t versi
 	struct iog_vtd_config config = { .registers = REGISTERS, .interrupts = 256, .faults = { .fn = faulted, .ctx = bed, .per_device = 1000, .total = 1000 } };
 	const struct iog_vtd_route nmi = { .delivery = NMI };
 	struct iog_vtd_info info;
-	uint32_t index, theirs, data;
+	uint32_t index = 0, theirs = 0, data;
 	uint64_t address, before;
 
 	bed->qtest = judge_start(&machine);

@@ -153,8 +153,8 @@ IOG_API void iog_vtd_info(const struct iog_vtd *vtd, struct iog_vtd_info *info);
  * in another mode (legacy, scalable) translation is off for a few register accesses, which the architecture asks for. What hardware remembers of before is dropped, what was left in
  * the invalidation queue is waited for, and old faults are dropped, too. Protected memory regions, which firmware uses to keep devices out before that, are turned off at the end.
  *
- * Context: no other call on it running; waits for hardware; allocates.
- * Return: 0; -IOG_ETIMEDOUT or -IOG_EIO if the unit does not do what it is told: translation is as it was if the tables were not yet taken, or else on, with these tables; -IOG_ENOMEM.
+ * Context: no other call on it running; waits for hardware.
+ * Return: 0; -IOG_ETIMEDOUT or -IOG_EIO if the unit does not do what it is told: how far it came is not known. Call it again, or iog_vtd_disable().
  */
 IOG_API int iog_vtd_enable(struct iog_vtd *vtd);
 
@@ -165,7 +165,7 @@ IOG_API int iog_vtd_enable(struct iog_vtd *vtd);
  * For shutdown, after devices have been told to be quiet and are no bus masters any more, and for suspend; after a resume, iog_vtd_enable() sets everything up again.
  *
  * Context: no other call on it running; waits for hardware.
- * Return: 0; -IOG_ETIMEDOUT if the unit does not answer: what is on and off is then not known, and nothing may be given back.
+ * Return: 0; -IOG_ETIMEDOUT or -IOG_EIO if the unit does not answer: what is on and off is then not known, and nothing may be given back. Call it again.
  */
 IOG_API int iog_vtd_disable(struct iog_vtd *vtd);
 

@@ -68,22 +68,40 @@ static bool take(struct iog_vtd *vtd, uint32_t index)
 	return true;
 }
 
+/*
+ * From where the last call stopped, or from where the unit says that it began; that register may have been freed since. A look at all of them finds what neither leads to.
+ */
+static uint32_t take_all(struct iog_vtd *vtd, uint32_t first)
+{
+	uint32_t records = VTD_CAP_NFR(vtd->cap), taken = 0;
+	uint32_t at = vtd->fault_next < records ? vtd->fault_next : 0;
+
+	for (uint32_t looked = 0; looked <= records && taken < TAKEN_MAX; looked++) {
+		if (take(vtd, at)) {
+			taken++;
+		} else if (taken) {
+			break;
+		} else if (!looked && first < records) {
+			at = first;
+			continue;
+		}
+		at = at + 1 < records ? at + 1 : 0;
+	}
+	vtd->fault_next = at;
+	return taken;
+}
+
 uint32_t iog_vtd_interrupt(struct iog_vtd *vtd)
 {
-	uint32_t records = VTD_CAP_NFR(vtd->cap), status, taken = 0;
+	uint32_t status, taken = 0;
 	uintptr_t flags = vtd->platform->irq_save ? vtd->platform->irq_save(vtd->platform->ctx) : 0;
 
 	/* Acquire: the records that others have taken; pairs with the release in lock_give(). */
 	if (!atomic_exchange_explicit(&vtd->fault_lock.taken, 1, memory_order_acquire)) {
 		status = iog_mmio_read32(&vtd->mmio, VTD_FSTS);
 		if (status != UINT32_MAX) {
-			/* The unit says which it wrote first. */
-			if (status & VTD_FSTS_PPF && VTD_FSTS_FRI(status) < records)
-				vtd->fault_next = VTD_FSTS_FRI(status);
-			while (status & VTD_FSTS_PPF && taken < TAKEN_MAX && take(vtd, vtd->fault_next)) {
-				vtd->fault_next = vtd->fault_next + 1 < records ? vtd->fault_next + 1 : 0;
-				taken++;
-			}
+			if (status & VTD_FSTS_PPF)
+				taken = take_all(vtd, VTD_FSTS_FRI(status));
 			if (status & VTD_FSTS_PFO) {
 				iog_fault_log_overflow(vtd->faults);
 				iog_mmio_write32(&vtd->mmio, VTD_FSTS, VTD_FSTS_PFO);

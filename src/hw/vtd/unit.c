@@ -297,7 +297,7 @@ int iog_vtd_enable(struct iog_vtd *vtd)
 {
 	int error;
 
-	if (atomic_load_explicit(&vtd->running, memory_order_relaxed))
+	if (vtd->enabled)
 		return 0;
 	error = iog_vtd_write_buffer_flush(vtd);
 	if (!error)
@@ -305,20 +305,22 @@ int iog_vtd_enable(struct iog_vtd *vtd)
 	if (error)
 		return error;
 	iog_mmio_write64(&vtd->mmio, VTD_RTADDR, vtd_paddr(vtd, vtd->root) | (vtd->scalable ? VTD_RTADDR_SCALABLE : 0));
-	error = iog_vtd_command_once(vtd, VTD_SRTP);
-	if (error)
-		return error;
 	/* Release: from here on hardware may remember; pairs with the acquires of those who ask whether it may. */
 	atomic_store_explicit(&vtd->running, true, memory_order_release);
-	error = iog_vtd_invalidate_all(vtd);
+	error = iog_vtd_command_once(vtd, VTD_SRTP);
+	if (!error)
+		error = iog_vtd_invalidate_all(vtd);
 	if (!error)
 		error = iog_vtd_command(vtd, VTD_TE, true);
 	if (!error)
 		error = iog_vtd_interrupts_start(vtd);
 	if (!error)
 		error = regions_off(vtd);
+	if (error)
+		return error;
 	message_set(vtd);
-	return error;
+	vtd->enabled = true;
+	return 0;
 }
 
 int iog_vtd_disable(struct iog_vtd *vtd)
@@ -327,6 +329,7 @@ int iog_vtd_disable(struct iog_vtd *vtd)
 
 	if (!atomic_load_explicit(&vtd->running, memory_order_relaxed))
 		return 0;
+	vtd->enabled = false;
 	iog_mmio_write32(&vtd->mmio, VTD_FECTL, VTD_FECTL_IM);
 	error = iog_vtd_command(vtd, VTD_TE, false);
 	if (!error)

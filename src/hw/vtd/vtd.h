@@ -96,7 +96,8 @@ struct iog_vtd {
 	bool was_enabled;
 	uint32_t identity_did;  /* for devices that are not translated */
 	uint64_t drain;         /* VTD_IOTLB_DESC_DR, DW */
-	_Atomic bool running;   /* hardware may remember something: invalidations are submitted */
+	bool enabled;           /* all of iog_vtd_enable() has been done */
+	_Atomic bool running;   /* hardware may read the tables, and remember: invalidations are submitted */
 
 	struct spinlock tables_lock;
 	uint64_t *root; /* a page: two words per bus */
