@@ -5,12 +5,14 @@
 #ifndef IOGATE_IOGATE_H
 #define IOGATE_IOGATE_H
 
+#include <iogate/discover.h>
 #include <iogate/dma.h>
 #include <iogate/domain.h>
 #include <iogate/error.h>
 #include <iogate/fault.h>
 #include <iogate/gather.h>
 #include <iogate/iova.h>
+#include <iogate/pci.h>
 #include <iogate/pgtable.h>
 #include <iogate/platform.h>
 #include <iogate/tablemem.h>
