@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The walk over a flattened device tree: its header, tokens and properties, and addresses through the ranges of buses.
+ */
 #include "fdt.h"
 
 /* 5.2. */

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The event log (AMD IOMMU 2.5): a ring in memory, which hardware stops filling when it is full, until it is turned off and on again.
+ */
+#include "amdvi.h"
+
+#define TAKEN_MAX 64
+/* Looks at an event that hardware has announced and not yet stored. */
+#define LOOKS 100
+
+#define EVENT_CODE(low) ((uint32_t)((low) >> 60))
+#define EVENT_DEVICE(low) ((uint32_t)((low) & 0xffff))
+#define EVENT_PASID(low) ((uint32_t)((low) >> 32 & 0xffff) | (uint32_t)((low) >> 16 & 0xf) << 16)
+#define EVENT_GN (UINT64_C(1) << 48) /* the request was by guest tables, and has a PASID where others have a domain */
+#define EVENT_NX (UINT64_C(1) << 49)
+#define EVENT_US (UINT64_C(1) << 50) /* a user's */
+#define EVENT_I (UINT64_C(1) << 51)  /* a request for an interrupt */
+#define EVENT_PR (UINT64_C(1) << 52) /* the entry was present */
+#define EVENT_RW (UINT64_C(1) << 53) /* a write */
+#define EVENT_PE (UINT64_C(1) << 54) /* not permitted */
+#define EVENT_RZ (UINT64_C(1) << 55) /* a reserved bit was set */
+#define EVENT_TR (UINT64_C(1) << 56) /* a request for a translation */
+
+#define ILLEGAL_DEV_TABLE_ENTRY 1
+#define IO_PAGE_FAULT 2
+#define DEV_TAB_HARDWARE_ERROR 3
+#define PAGE_TAB_HARDWARE_ERROR 4
+#define ILLEGAL_COMMAND_ERROR 5
+#define COMMAND_HARDWARE_ERROR 6
+#define IOTLB_INV_TIMEOUT 7
+#define INVALID_DEVICE_REQUEST 8
+#define INVALID_PPR_REQUEST 9
+#define EVENT_COUNTER_ZERO 10
+
+static void page_fault(uint64_t low, struct iog_fault *fault)
+{
+	if (low & EVENT_I) {
+		fault->reason = IOG_FAULT_REASON_INTERRUPT;
+		fault->text = "a request for an interrupt that the device's table does not allow";
+	} else if (low & EVENT_RZ) {
+		fault->reason = IOG_FAULT_REASON_MALFORMED;
+		fault->text = "a reserved bit is set in an entry of the page table";
+	} else if (low & EVENT_PE) {
+		fault->reason = IOG_FAULT_REASON_PERMISSION;
+		fault->text = "the page, or the device's entry, does not permit such an access";
+	} else if (low & EVENT_PR) {
+		fault->reason = IOG_FAULT_REASON_OTHER;
+		fault->text = "refused although the entry is present";
+	} else {
+		fault->reason = IOG_FAULT_REASON_NOT_PRESENT;
+		fault->text = "nothing is mapped at the address";
+	}
+}
+
+/* 2.5.3 to 2.5.12. */
+static void decode_reason(uint64_t low, struct iog_fault *fault)
+{
+	switch (fault->code) {
+	case ILLEGAL_DEV_TABLE_ENTRY:
+		fault->reason = low & EVENT_RZ ? IOG_FAULT_REASON_MALFORMED : IOG_FAULT_REASON_NO_DEVICE;
+		fault->text = low & EVENT_RZ ? "a reserved bit is set in the device's entry" : "the device's entry holds what is not allowed, or the device table ends before it";
+		break;
+	case IO_PAGE_FAULT:
+		page_fault(low, fault);
+		break;
+	case DEV_TAB_HARDWARE_ERROR:
+		fault->reason = IOG_FAULT_REASON_WALK;
+		fault->text = "the unit could not read the device table";
+		break;
+	case PAGE_TAB_HARDWARE_ERROR:
+		fault->reason = IOG_FAULT_REASON_WALK;
+		fault->text = "the unit could not read a page table";
+		break;
+	case ILLEGAL_COMMAND_ERROR:
+		fault->reason = IOG_FAULT_REASON_MALFORMED;
+		fault->text = "a command that the unit does not understand";
+		break;
+	case COMMAND_HARDWARE_ERROR:
+		fault->reason = IOG_FAULT_REASON_WALK;
+		fault->text = "the unit could not read a command";
+		break;
+	case IOTLB_INV_TIMEOUT:
+		fault->text = "the device's TLB did not answer an invalidation in time";
+		break;
+	case INVALID_DEVICE_REQUEST:
+		fault->reason = IOG_FAULT_REASON_PERMISSION;
+		fault->text = "a request of a kind that the device may not make";
+		break;
+	case INVALID_PPR_REQUEST:
+		fault->text = "a page request that the device may not make";
+		break;
+	case EVENT_COUNTER_ZERO:
+		fault->text = "an event counter has reached zero";
+		break;
+	default:
+		fault->text = "an event of unknown kind";
+	}
+}
+
+static void decode(const struct iog_amdvi *amdvi, uint64_t low, uint64_t high, struct iog_fault *fault)
+{
+	memset(fault, 0, sizeof(*fault));
+	fault->code = EVENT_CODE(low);
+	fault->device = amdvi->config.segment << 16 | EVENT_DEVICE(low);
+	fault->pasid = low & EVENT_GN && fault->code == IO_PAGE_FAULT ? EVENT_PASID(low) : IOG_PASID_NONE;
+	fault->iova = high;
+	decode_reason(low, fault);
+	if (fault->code != IO_PAGE_FAULT || low & EVENT_I) {
+		/* The address is that of a table, a command, or an interrupt's message. */
+		fault->access = fault->code == IO_PAGE_FAULT ? 0 : IOG_FAULT_NO_ADDRESS;
+		fault->iova = fault->code == IO_PAGE_FAULT ? high : 0;
+		return;
+	}
+	/* RW means something only where the entry was present, or translation was not asked for. */
+	fault->access = low & EVENT_RW ? IOG_PROT_WRITE : IOG_PROT_READ;
+	if (low & EVENT_TR)
+		fault->access |= IOG_FAULT_TRANSLATION;
+	if (low & EVENT_GN)
+		fault->access |= (low & EVENT_US ? 0 : IOG_FAULT_PRIVILEGED) | (low & EVENT_NX ? IOG_PROT_EXEC : 0);
+}
+
+static void tlb_timeout_note(struct iog_amdvi *amdvi, uint32_t device)
+{
+	atomic_store_explicit(&amdvi->tlb_device, device, memory_order_relaxed);
+	/* Release: the device; pairs with the acquire in iog_amdvi_tlb_timed_out(). */
+	atomic_fetch_add_explicit(&amdvi->tlb_timeouts, 1, memory_order_release);
+}
+
+/* The event at @index, once it is there. */
+static bool event_load(struct iog_amdvi *amdvi, uint32_t index, uint64_t *low, uint64_t *high)
+{
+	uint64_t *at = amdvi->events + 2 * (size_t)index;
+
+	for (uint32_t n = 0; n < LOOKS; n++) {
+		/* Acquire: its second word, which hardware stores no later. */
+		*low = __atomic_load_n(&at[0], __ATOMIC_ACQUIRE);
+		*high = __atomic_load_n(&at[1], __ATOMIC_RELAXED);
+		if (EVENT_CODE(*low))
+			return true;
+		iog_relax(amdvi->platform);
+	}
+	return false;
+}
+
+static void take(struct iog_amdvi *amdvi, uint32_t index)
+{
+	uint64_t *at = amdvi->events + 2 * (size_t)index, low, high;
+	struct iog_fault fault;
+
+	if (!event_load(amdvi, index, &low, &high))
+		return;
+	/* So that the next in this place is not taken for there before it is. */
+	at[0] = 0;
+	at[1] = 0;
+	decode(amdvi, low, high, &fault);
+	if (fault.code == IOTLB_INV_TIMEOUT)
+		tlb_timeout_note(amdvi, fault.device);
+	iog_fault_log_add(amdvi->faults, &amdvi->unit, &fault);
+}
+
+/* Under event_lock. 2.5.2: a full log stops, and says so. */
+static void overflow(struct iog_amdvi *amdvi, uint32_t status)
+{
+	if (status & AMDVI_EVENT_OVERFLOW) {
+		iog_fault_log_overflow(amdvi->faults);
+		iog_amdvi_control(amdvi, AMDVI_EVENT_LOG_EN, 0);
+		iog_mmio_write32(&amdvi->mmio, AMDVI_STATUS, AMDVI_EVENT_OVERFLOW);
+		iog_amdvi_control(amdvi, 0, AMDVI_EVENT_LOG_EN);
+	}
+}
+
+/* Under event_lock. */
+static uint32_t drain(struct iog_amdvi *amdvi)
+{
+	uint32_t status = iog_mmio_read32(&amdvi->mmio, AMDVI_STATUS), tail, taken = 0;
+
+	if (status == UINT32_MAX)
+		return 0;
+	/* Before the log is looked at: what comes after interrupts again. */
+	if (status & AMDVI_EVENT_LOG_INT)
+		iog_mmio_write32(&amdvi->mmio, AMDVI_STATUS, AMDVI_EVENT_LOG_INT);
+	tail = iog_mmio_read32(&amdvi->mmio, AMDVI_EVT_TAIL) >> 4 & (amdvi->config.events - 1);
+	while (amdvi->event_next != tail && taken < TAKEN_MAX) {
+		take(amdvi, amdvi->event_next);
+		amdvi->event_next = (amdvi->event_next + 1) & (amdvi->config.events - 1);
+		taken++;
+	}
+	if (taken)
+		iog_mmio_write32(&amdvi->mmio, AMDVI_EVT_HEAD, amdvi->event_next << 4);
+	overflow(amdvi, status);
+	return taken;
+}
+
+uint32_t iog_amdvi_interrupt(struct iog_amdvi *amdvi)
+{
+	uintptr_t flags;
+	uint32_t taken = 0;
+
+	/* Acquire: pairs with the release in iog_amdvi_enable(), before which the log is not on. */
+	if (!atomic_load_explicit(&amdvi->running, memory_order_acquire))
+		return 0;
+	flags = amdvi->platform->irq_save ? amdvi->platform->irq_save(amdvi->platform->ctx) : 0;
+	/* Acquire: what others have taken; pairs with the release in lock_give(). */
+	if (!atomic_exchange_explicit(&amdvi->event_lock.taken, 1, memory_order_acquire)) {
+		taken = drain(amdvi);
+		lock_give(&amdvi->event_lock);
+	}
+	if (amdvi->platform->irq_restore)
+		amdvi->platform->irq_restore(amdvi->platform->ctx, flags);
+	iog_amdvi_queue_errors(amdvi);
+	return taken;
+}
+
+/*
+ * Whoever drains the log tells of what it held; what nobody has drained yet is looked at here and stays. A timeout of another device in between is taken for this one's: it is rare, and a device that is blocked for nothing is better than
+ * memory that is used again too soon.
+ */
+bool iog_amdvi_tlb_timed_out(struct iog_amdvi *amdvi, uint32_t device, uint32_t before)
+{
+	uint32_t mask = amdvi->config.events - 1, head, tail, now;
+	uint64_t low, high;
+
+	head = iog_mmio_read32(&amdvi->mmio, AMDVI_EVT_HEAD) >> 4 & mask;
+	tail = iog_mmio_read32(&amdvi->mmio, AMDVI_EVT_TAIL) >> 4 & mask;
+	for (; head != tail; head = (head + 1) & mask)
+		if (event_load(amdvi, head, &low, &high) && EVENT_CODE(low) == IOTLB_INV_TIMEOUT && EVENT_DEVICE(low) == (device & 0xffff))
+			return true;
+	/* Acquire: pairs with the release in tlb_timeout_note(). After the log: what was drained meanwhile is counted by now. */
+	now = atomic_load_explicit(&amdvi->tlb_timeouts, memory_order_acquire);
+	return now - before > 1 || (now != before && atomic_load_explicit(&amdvi->tlb_device, memory_order_relaxed) == device);
+}
+
+void iog_amdvi_events_reset(struct iog_amdvi *amdvi)
+{
+	uint64_t order = 0;
+
+	while (UINT32_C(1) << order < amdvi->config.events)
+		order++;
+	memset(amdvi->events, 0, (size_t)amdvi->config.events * 16);
+	amdvi->event_next = 0;
+	iog_mmio_publish(&amdvi->mmio);
+	iog_mmio_write64(&amdvi->mmio, AMDVI_EVTLOG, amdvi_paddr(amdvi, amdvi->events) | order << AMDVI_LENGTH_SHIFT);
+	iog_mmio_write32(&amdvi->mmio, AMDVI_EVT_HEAD, 0);
+	iog_mmio_write32(&amdvi->mmio, AMDVI_EVT_TAIL, 0);
+	iog_mmio_write32(&amdvi->mmio, AMDVI_STATUS, AMDVI_EVENT_OVERFLOW | AMDVI_EVENT_LOG_INT | AMDVI_COM_WAIT_INT);
+}
+
+void iog_amdvi_device_faults(const struct iog_amdvi *amdvi, uint32_t device, struct iog_fault_counts *counts)
+{
+	iog_fault_log_device(amdvi->faults, device, counts);
+}

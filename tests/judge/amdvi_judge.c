@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The AMD-Vi driver against QEMU's amd-iommu, on each QEMU that is there.
+ *
+ * Points are numbered as they are reported: 1 off, 2 translated, 3 remapped, 4 unmapped, 5 refused, 7 tables reclaimed. Every one that invalidation decides has its negative control: the same steps without
+ * the invalidation must show what the device remembers.
+ *
+ * The model logs no event for what a page table refuses, so that a refusal is judged by memory that is untouched; how events are decoded is asserted in amdvi_test.c. It has no walk caches, and
+ * takes any invalidation of pages for one of the domain: commands are asserted there, too. It takes bit 8 of a domain id for a reserved one, so that ids end below 256 here.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <iogate/gather.h>
+#include <iogate/hw/amdvi.h>
+#include <iogate/pgtable.h>
+#include <iogate/tablemem.h>
+#include <iogate/unit.h>
+
+#include "judge.h"
+
+#define REGISTERS 0xfed80000
+/* Where QEMU puts the unit's own function, and in it the capability block, as its IVRS table says. */
+#define FUNCTION IOG_QTEST_BDF(0, 1, 0)
+#define CAPABILITY 0x40
+#define DEVICE IOG_AMDVI_DEVICE(0, 0, 3, 0)
+#define OTHER IOG_AMDVI_DEVICE(0, 0, 4, 0)
+#define ID 5
+#define PAGE 4096
+#define SIZE_64K 0x10000
+#define SIZE_2M 0x200000
+#define BYTES 64
+#define LOW UINT64_C(0x100000)
+#define HIGH UINT64_C(0x7f1234400000)
+#define RW (IOG_PROT_READ | IOG_PROT_WRITE)
+/* A leaf, at whatever level. */
+#define LEAF (UINT64_C(1) | UINT64_C(3) << 61)
+
+struct way {
+	const char *name;
+	const char *device; /* argument of QEMU */
+	uint32_t version_min, version_max;
+	uint32_t ias;
+};
+
+static const struct way ways[] = {
+	{ "QEMU 7", "amd-iommu", 7, 7, 48 },
+	{ "QEMU 7, six levels", "amd-iommu", 7, 7, 64 },
+	{ "QEMU 10", "amd-iommu,pt=off", 10, 0, 48 },
+};
+
+struct bed {
+	const struct way *way;
+	struct iog_qtest *qtest;
+	const struct iog_platform *platform;
+	uint32_t capability;
+	struct iog_amdvi *amdvi;
+	struct iog_unit *unit;
+	struct iog_tablemem *tablemem;
+	struct iog_pgtable *pgtable;
+	struct iog_gather gather;
+	bool forgetful;	    /* flushes say that they were done, and are not */
+	uint8_t *a, *b, *c; /* 2 MiB each, of guest memory */
+};
+
+#define CLAIM(point, claim, ...)                                                  \
+	do {                                                                      \
+		char says_[160];                                                  \
+		snprintf(says_, sizeof(says_), __VA_ARGS__);                      \
+		JUDGE(claim, "%s, point %d: %s", bed->way->name, (point), says_); \
+	} while (0)
+
+static int flush(const struct iog_gather *gather, void *ctx)
+{
+	struct bed *bed = ctx;
+
+	return bed->forgetful ? 0 : bed->unit->ops->invalidate(bed->unit, ID, gather);
+}
+
+static iog_paddr_t paddr_of(const struct bed *bed, const void *at)
+{
+	return (uint64_t)(uintptr_t)at - bed->platform->direct_map_offset;
+}
+
+static void map(struct bed *bed, uint64_t iova, void *to, uint64_t size, uint32_t prot)
+{
+	CLAIM(0, !iog_pgtable_map(bed->pgtable, iova, paddr_of(bed, to), size, prot, &bed->gather), "map 0x%" PRIx64, iova);
+}
+
+/* What was unmapped waits in the gather. */
+static void unmap(struct bed *bed, uint64_t iova, uint64_t size)
+{
+	uint64_t unmapped = 0;
+
+	CLAIM(0, !iog_pgtable_unmap(bed->pgtable, iova, size, &bed->gather, &unmapped) && unmapped == size, "unmap 0x%" PRIx64, iova);
+}
+
+static void forget(struct bed *bed)
+{
+	CLAIM(0, !iog_gather_flush(&bed->gather), "invalidate");
+}
+
+static void paint(void *at, uint8_t with)
+{
+	for (uint32_t n = 0; n < BYTES; n++)
+		((uint8_t *)at)[n] = (uint8_t)(with + n);
+}
+
+static bool painted(const void *at, uint8_t with)
+{
+	for (uint32_t n = 0; n < BYTES; n++)
+		if (((const uint8_t *)at)[n] != (uint8_t)(with + n))
+			return false;
+	return true;
+}
+
+static bool device_reads(struct bed *bed, uint64_t from)
+{
+	return !iog_qtest_edu_dma(bed->qtest, 0, IOG_QTEST_FROM_MEMORY, from, 0, BYTES);
+}
+
+static bool device_writes(struct bed *bed, uint64_t to)
+{
+	return !iog_qtest_edu_dma(bed->qtest, 0, IOG_QTEST_TO_MEMORY, to, 0, BYTES);
+}
+
+static bool device_copies(struct bed *bed, uint64_t from, uint64_t to)
+{
+	return device_reads(bed, from) && device_writes(bed, to);
+}
+
+static struct iog_amdvi_config config_of(const struct bed *bed)
+{
+	return (struct iog_amdvi_config){ .platform = bed->platform, .registers = REGISTERS, .capability = bed->capability, .domain_ids = 200 };
+}
+
+static bool bed_create(struct bed *bed, const struct way *way)
+{
+	const char *const arguments[] = { "-device", way->device, NULL };
+	const struct iog_qtest_config machine = { .arguments = arguments, .edus = 2, .version_min = way->version_min, .version_max = way->version_max };
+	struct iog_pgtable_config pgtable = { .ops = &iog_amdv1_counted, .ias = way->ias };
+	struct iog_amdvi_config config;
+	struct iog_amdvi_info info;
+	int error;
+
+	memset(bed, 0, sizeof(*bed));
+	bed->way = way;
+	bed->qtest = judge_start(&machine);
+	if (!bed->qtest)
+		return false;
+	bed->platform = iog_qtest_platform(bed->qtest);
+	bed->a = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	bed->b = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	bed->c = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	bed->capability = iog_qtest_config_read(bed->qtest, FUNCTION, CAPABILITY);
+	CLAIM(0, (bed->capability & 0xff) == 0x0f, "the unit's capability block, 0x%x", bed->capability);
+	config = config_of(bed);
+	error = iog_amdvi_create(&config, &bed->amdvi);
+	CLAIM(0, !error, "driver: %s", iog_strerror(error));
+	if (error)
+		return false;
+	iog_amdvi_info(bed->amdvi, &info);
+	CLAIM(0, info.np_cache && info.levels_host == 6, "features 0x%" PRIx64, info.features);
+	bed->unit = iog_amdvi_unit(bed->amdvi);
+	pgtable.flags = bed->unit->pgtable_flags;
+	error = iog_tablemem_create(bed->platform, NULL, &bed->tablemem);
+	pgtable.tablemem = bed->tablemem;
+	if (!error)
+		error = iog_pgtable_create(&pgtable, &bed->pgtable);
+	if (!error)
+		error = iog_gather_init(&bed->gather, bed->pgtable, 0, flush, bed);
+	CLAIM(0, !error, "page table: %s", iog_strerror(error));
+	return !error;
+}
+
+static void bed_destroy(struct bed *bed)
+{
+	if (bed->pgtable)
+		iog_pgtable_destroy(bed->pgtable, 0);
+	if (bed->tablemem)
+		CLAIM(0, !iog_tablemem_destroy(bed->tablemem), "table memory goes");
+	if (bed->amdvi)
+		CLAIM(0, !iog_amdvi_destroy(bed->amdvi), "driver goes");
+	if (bed->qtest) {
+		struct iog_qtest_stats stats;
+
+		bed->platform->pages_free(bed->platform->ctx, bed->a, SIZE_2M);
+		bed->platform->pages_free(bed->platform->ctx, bed->b, SIZE_2M);
+		bed->platform->pages_free(bed->platform->ctx, bed->c, SIZE_2M);
+		iog_qtest_stats(bed->qtest, &stats);
+		CLAIM(0, stats.memory_bytes == 0, "all guest memory comes back, %" PRIu64 " bytes are out", stats.memory_bytes);
+		CLAIM(0, !iog_qtest_error(bed->qtest), "QEMU is well: %s", iog_qtest_error(bed->qtest));
+	}
+	iog_qtest_destroy(bed->qtest);
+}
+
+/* 1: off, the device reaches memory by its physical addresses. */
+static void point_off(struct bed *bed, const char *when)
+{
+	paint(bed->a, 1);
+	paint(bed->b, 100);
+	CLAIM(1, device_copies(bed, paddr_of(bed, bed->a), paddr_of(bed, bed->b)) && painted(bed->b, 1), "off, %s: the device copies", when);
+}
+
+/* 2 */
+static void point_translated(struct bed *bed, uint64_t base, uint64_t size)
+{
+	uint64_t x = base, y = base + 2 * SIZE_2M;
+
+	paint(bed->a, 3);
+	paint(bed->b, 100);
+	map(bed, x, bed->a, size, RW);
+	map(bed, y, bed->b, size, RW);
+	CLAIM(2, device_copies(bed, x, y) && painted(bed->b, 3), "0x%" PRIx64 " by leaves of 0x%" PRIx64 " is copied", x, size);
+	/* The last bytes of what is mapped. */
+	paint(bed->a + size - BYTES, 4);
+	CLAIM(2, device_copies(bed, x + size - BYTES, y + size - BYTES) && painted(bed->b + size - BYTES, 4), "0x%" PRIx64 ": its last bytes, too", x);
+	unmap(bed, x, size);
+	unmap(bed, y, size);
+	forget(bed);
+}
+
+/* 3 */
+static void point_remapped(struct bed *bed, uint64_t base, uint64_t size)
+{
+	uint64_t x = base, y = base + 2 * SIZE_2M;
+
+	paint(bed->a, 10);
+	paint(bed->c, 20);
+	map(bed, x, bed->a, size, RW);
+	map(bed, y, bed->b, size, RW);
+	CLAIM(3, device_copies(bed, x, y) && painted(bed->b, 10), "A before");
+	unmap(bed, x, size);
+	/* Without invalidation, also where mapping would make one. */
+	bed->forgetful = true;
+	map(bed, x, bed->c, size, RW);
+	bed->forgetful = false;
+	CLAIM(3, device_copies(bed, x, y) && painted(bed->b, 10), "control: without invalidation the device still sees A");
+	iog_gather_add_range(&bed->gather, x, x + size - 1, size);
+	forget(bed);
+	CLAIM(3, device_copies(bed, x, y) && painted(bed->b, 20), "C after");
+	unmap(bed, x, size);
+	unmap(bed, y, size);
+	forget(bed);
+}
+
+/* 4 */
+static void point_unmapped(struct bed *bed, uint64_t base, uint64_t size)
+{
+	uint64_t x = base, y = base + 2 * SIZE_2M;
+
+	paint(bed->a, 30);
+	paint(bed->b, 100);
+	map(bed, x, bed->a, size, RW);
+	map(bed, y, bed->b, size, RW);
+	CLAIM(4, device_copies(bed, x, y) && painted(bed->b, 30), "mapped");
+	unmap(bed, y, size);
+	paint(bed->b, 100);
+	CLAIM(4, device_writes(bed, y) && painted(bed->b, 30), "control: without invalidation the device still writes");
+	forget(bed);
+	paint(bed->b, 100);
+	CLAIM(4, device_writes(bed, y) && painted(bed->b, 100), "memory is untouched");
+
+	/* A read that is refused brings something else than what is there. */
+	map(bed, y, bed->b, size, RW);
+	unmap(bed, x, size);
+	forget(bed);
+	CLAIM(4, device_copies(bed, x, y) && !painted(bed->b, 30), "what is not mapped is not read");
+	unmap(bed, y, size);
+	forget(bed);
+}
+
+/* 5 */
+static void point_refused(struct bed *bed)
+{
+	paint(bed->a, 40);
+	map(bed, LOW, bed->a, PAGE, IOG_PROT_READ);
+	map(bed, LOW + PAGE, bed->b, PAGE, RW);
+	CLAIM(5, device_copies(bed, LOW, LOW + PAGE) && painted(bed->b, 40), "read-only can be read");
+	paint(bed->a, 50);
+	CLAIM(5, device_writes(bed, LOW) && painted(bed->a, 50), "read-only is not written");
+	map(bed, LOW + 2 * PAGE, bed->c, PAGE, IOG_PROT_WRITE);
+	paint(bed->c, 70);
+	CLAIM(5, device_copies(bed, LOW + 2 * PAGE, LOW + PAGE) && !painted(bed->b, 70), "write-only is not read");
+
+	/* Blocked: whatever is mapped, and whatever the device has used before. */
+	CLAIM(5, device_reads(bed, LOW), "read");
+	CLAIM(5, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_BLOCKED, 0), "block");
+	paint(bed->b, 60);
+	CLAIM(5, device_writes(bed, LOW + PAGE) && painted(bed->b, 60), "blocked: memory is untouched");
+	CLAIM(5, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "back");
+	CLAIM(5, device_copies(bed, LOW, LOW + PAGE) && painted(bed->b, 50), "back in its domain");
+	CLAIM(5, !bed->unit->ops->device_block(bed->unit, DEVICE), "block in a hurry");
+	paint(bed->b, 60);
+	CLAIM(5, device_writes(bed, LOW + PAGE) && painted(bed->b, 60), "blocked again: memory is untouched");
+	CLAIM(5, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "back again");
+	unmap(bed, LOW, 3 * PAGE);
+	forget(bed);
+}
+
+/*
+ * 7: a table that was emptied is unlinked, its memory reused for other data, which looks like entries that lead to C. The device never goes there.
+ */
+static void point_reclaimed(struct bed *bed)
+{
+	struct iog_pgtable_stats before, after;
+	uint64_t *page;
+
+	iog_pgtable_stats(bed->pgtable, &before);
+	map(bed, HIGH, bed->a, PAGE, RW);
+	paint(bed->c, 90);
+	CLAIM(7, device_reads(bed, HIGH), "the table is used");
+	unmap(bed, HIGH, PAGE);
+	CLAIM(7, !iog_pgtable_trim(bed->pgtable, &bed->gather, NULL), "trim");
+	forget(bed);
+	CLAIM(7, !iog_tablemem_trim(bed->tablemem, 0), "trim memory");
+	iog_pgtable_stats(bed->pgtable, &after);
+	CLAIM(7, after.released > before.released && after.table_bytes == PAGE, "tables have gone, %" PRIu64 " bytes are left", after.table_bytes);
+	/* All of the memory that is free now says that every address leads to C. */
+	page = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
+	for (uint32_t n = 0; page && n < SIZE_2M / 8; n++)
+		page[n] = paddr_of(bed, bed->c) | LEAF;
+	CLAIM(7, page && device_writes(bed, HIGH) && painted(bed->c, 90), "the device does not walk what was a table");
+	bed->platform->pages_free(bed->platform->ctx, page, SIZE_2M);
+}
+
+/* From one domain to another and back while the tables are in use; another device keeps its own. */
+static void replaced(struct bed *bed)
+{
+	struct iog_pgtable_config config = { .ops = &iog_amdv1_counted, .tablemem = bed->tablemem, .ias = 39, .flags = bed->unit->pgtable_flags };
+	const struct iog_unit_ops *ops = bed->unit->ops;
+	struct iog_pgtable_root root;
+	struct iog_pgtable *second;
+	struct iog_gather gather;
+
+	CLAIM(0, !iog_pgtable_create(&config, &second) && !iog_gather_init(&gather, second, 0, flush, bed), "second page table");
+	iog_pgtable_root(second, &root);
+	CLAIM(0, root.levels == 3 && !ops->domain_add(bed->unit, ID + 1, &root), "second domain, of three levels");
+	CLAIM(0, !iog_pgtable_map(second, LOW, paddr_of(bed, bed->c), PAGE, RW, &gather), "map");
+	map(bed, LOW, bed->a, PAGE, RW);
+	CLAIM(0, !ops->device_set(bed->unit, OTHER, IOG_DOMAIN_PAGING, ID), "another device");
+	for (uint32_t n = 0; n < 4; n++) {
+		paint(bed->a, (uint8_t)(110 + n));
+		paint(bed->c, (uint8_t)(120 + n));
+		CLAIM(0, !ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, n % 2 ? ID : ID + 1), "replace");
+		CLAIM(0, device_reads(bed, LOW) && device_writes(bed, LOW) && painted(n % 2 ? bed->a : bed->c, (uint8_t)((n % 2 ? 110 : 120) + n)), "replaced");
+		paint(bed->a, 130);
+		CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_FROM_MEMORY, LOW, 0, BYTES), "the other reads");
+		paint(bed->a, 131);
+		CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_TO_MEMORY, LOW, 0, BYTES) && painted(bed->a, 130), "the other is where it was");
+	}
+	CLAIM(0, !ops->device_set(bed->unit, OTHER, IOG_DOMAIN_IDENTITY, 0), "not translated");
+	paint(bed->b, 140);
+	CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_TO_MEMORY, paddr_of(bed, bed->b), 0, BYTES) && painted(bed->b, 130), "not translated: it reaches memory");
+	CLAIM(0, !ops->device_set(bed->unit, OTHER, IOG_DOMAIN_BLOCKED, 0), "block the other");
+	paint(bed->b, 140);
+	CLAIM(0, !iog_qtest_edu_dma(bed->qtest, 1, IOG_QTEST_TO_MEMORY, paddr_of(bed, bed->b), 0, BYTES) && painted(bed->b, 140), "and no longer");
+	CLAIM(0, !ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "back");
+	CLAIM(0, !ops->domain_remove(bed->unit, ID + 1), "second domain goes");
+	iog_pgtable_destroy(second, 0);
+	unmap(bed, LOW, PAGE);
+	forget(bed);
+}
+
+/* A driver that comes to a unit which another has left on takes it over. */
+static void handed_over(struct bed *bed)
+{
+	struct iog_amdvi_config config = config_of(bed);
+	struct iog_amdvi *next = NULL, *former = bed->amdvi;
+	struct iog_amdvi_info info;
+	struct iog_pgtable_root root;
+	struct iog_unit *unit;
+
+	map(bed, LOW, bed->a, PAGE, RW);
+	CLAIM(0, device_reads(bed, LOW), "the former owner's");
+	CLAIM(0, !iog_amdvi_create(&config, &next), "next owner");
+	if (!next)
+		return;
+	unit = iog_amdvi_unit(next);
+	CLAIM(0, !iog_amdvi_enable(next), "next owner takes over");
+	iog_amdvi_info(next, &info);
+	CLAIM(0, info.was_enabled, "and says so");
+	paint(bed->a, 150);
+	CLAIM(0, device_writes(bed, LOW) && painted(bed->a, 150), "what the former owner allowed is refused");
+	iog_pgtable_root(bed->pgtable, &root);
+	CLAIM(0, !unit->ops->domain_add(unit, ID, &root) && !unit->ops->device_set(unit, DEVICE, IOG_DOMAIN_PAGING, ID), "attach");
+	CLAIM(0, device_writes(bed, LOW) && !painted(bed->a, 150), "and allowed again");
+	CLAIM(0, !unit->ops->device_set(unit, DEVICE, IOG_DOMAIN_BLOCKED, 0) && !unit->ops->domain_remove(unit, ID), "detach");
+	CLAIM(0, !iog_amdvi_disable(next) && !iog_amdvi_destroy(next), "next owner goes");
+	/* The first one, which knows nothing of all that, takes it back. */
+	CLAIM(0, !iog_amdvi_disable(former) && !iog_amdvi_enable(former), "the former owner again");
+	paint(bed->a, 160);
+	CLAIM(0, device_writes(bed, LOW) && !painted(bed->a, 160), "write");
+	unmap(bed, LOW, PAGE);
+	forget(bed);
+}
+
+static void judge_way(const struct way *way)
+{
+	struct bed *bed = malloc(sizeof(*bed));
+	struct iog_pgtable_root root;
+	struct iog_amdvi_stats stats;
+
+	if (!bed_create(bed, way)) {
+		bed_destroy(bed);
+		free(bed);
+		return;
+	}
+	point_off(bed, "at first");
+	iog_pgtable_root(bed->pgtable, &root);
+	CLAIM(0, !bed->unit->ops->domain_add(bed->unit, ID, &root), "domain");
+	/* Before it is enabled, so that the device is never without. */
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "device");
+	CLAIM(0, !iog_amdvi_enable(bed->amdvi), "enable");
+	for (uint32_t n = 0; n < 2; n++) {
+		point_translated(bed, n ? HIGH : 0, PAGE);
+		point_translated(bed, n ? HIGH : 0, SIZE_64K);
+		point_translated(bed, n ? HIGH : 0, SIZE_2M);
+		point_remapped(bed, n ? HIGH : LOW, PAGE);
+		point_remapped(bed, n ? HIGH : LOW, SIZE_64K);
+		point_remapped(bed, n ? HIGH : 4 * SIZE_2M, SIZE_2M);
+	}
+	point_unmapped(bed, LOW, PAGE);
+	point_unmapped(bed, HIGH, PAGE);
+	point_unmapped(bed, HIGH, SIZE_64K);
+	point_unmapped(bed, HIGH, SIZE_2M);
+	point_refused(bed);
+	point_reclaimed(bed);
+	replaced(bed);
+	handed_over(bed);
+
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_BLOCKED, 0) && !bed->unit->ops->domain_remove(bed->unit, ID), "detach");
+	(void)iog_amdvi_interrupt(bed->amdvi);
+	iog_amdvi_stats(bed->amdvi, &stats);
+	CLAIM(0, !stats.errors && !stats.timeouts, "the command buffer had no trouble");
+	CLAIM(0, iog_amdvi_destroy(bed->amdvi) == -IOG_EBUSY, "not destroyed while it is on");
+	CLAIM(0, !iog_amdvi_disable(bed->amdvi), "disable");
+	point_off(bed, "at the end");
+	bed_destroy(bed);
+	free(bed);
+}
+
+int main(void)
+{
+	for (uint32_t n = 0; n < sizeof(ways) / sizeof(ways[0]); n++)
+		judge_way(&ways[n]);
+	return judge_end();
+}
