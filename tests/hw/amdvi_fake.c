@@ -32,8 +32,10 @@ bool fake_event(struct fake *fake, uint64_t low, uint64_t high)
 		set_status(fake);
 		return false;
 	}
-	at[1] = high;
-	at[0] = fake->tell_late ? 0 : low;
+	if (!fake->tell_late) {
+		at[1] = high;
+		at[0] = low;
+	}
 	fake->registers[AMDVI_EVT_TAIL / 8] = next;
 	fake->registers[AMDVI_STATUS / 8] |= AMDVI_EVENT_LOG_INT;
 	return true;

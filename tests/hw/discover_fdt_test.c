@@ -118,6 +118,11 @@ static void tree_build(struct tree *tree)
 	CELLS(tree, "phandle", 0x8002);
 	TEXT(tree, "status", "disabled");
 	end(tree);
+	node(tree, "iommu@210000");
+	TEXT(tree, "compatible", "riscv,iommu");
+	CELLS(tree, "reg", 0x210000, 0x1000);
+	TEXT(tree, "status", "okay");
+	end(tree);
 	node(tree, "dma@60000");
 	CELLS(tree, "iommus", 0x8001, 0x42, 0x8001, 0x43);
 	CELLS(tree, "phandle", 0x9001);
@@ -169,14 +174,19 @@ static void fdt_reported(void **state)
 	if (report.result)
 		print_error("0x%x: %s\n", report.error.offset, report.error.text);
 	assert_int_equal(report.result, 0);
-	assert_int_equal(report_count(&report, IOG_FOUND_UNIT), 2);
+	assert_int_equal(report_count(&report, IOG_FOUND_UNIT), 3);
 	found = report_find(&report, IOG_FOUND_UNIT, 0);
 	assert_int_equal(found->unit.model, IOG_UNIT_SMMUV3);
 	assert_true(found->unit.base == 0x110050000);
 	assert_int_equal(found->unit.size, 0x20000);
 	assert_int_equal(found->unit.ref, 0x8001);
 	assert_int_equal(found->unit.flags, IOG_UNIT_COHERENT);
+	/* By the second of the bus's ranges; without a phandle. */
 	found = report_find(&report, IOG_FOUND_UNIT, 1);
+	assert_int_equal(found->unit.model, IOG_UNIT_RISCV);
+	assert_true(found->unit.base == 0x200010000);
+	assert_true(found->unit.ref & 0x80000000);
+	found = report_find(&report, IOG_FOUND_UNIT, 2);
 	assert_int_equal(found->unit.model, IOG_UNIT_VIRTIO);
 	assert_int_equal(found->unit.segment, 5);
 	assert_int_equal(found->unit.bdf, IOG_BDF(0, 1, 0));

@@ -188,6 +188,10 @@ static void conventional(void **state)
 	assert_int_equal(ids[0], IOG_BDF(3, 0, 0));
 	assert_int_equal(ids[1], IOG_BDF(2, 4, 0));
 	assert_int_equal(ids[2], IOG_BDF(2, 0, 0));
+	/* However well it isolates, it is its id that counts. */
+	machine[1].flags |= IOG_PCI_ISOLATES;
+	GROUP(machine, 4);
+	assert_int_equal(machine[2].group, machine[1].group);
 	/* A bridge that hides what it is. */
 	machine[5].flags = IOG_PCI_HIDDEN_EXPRESS;
 	GROUP(machine, 4);
