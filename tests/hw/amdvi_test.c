@@ -267,6 +267,16 @@ static void five_levels(void **state)
 	/* Forgotten twice: before the word changed, and after the entry was whole. */
 	expect(&fake, 0, UINT64_C(2) << 60 | 0x18, 0);
 	expect(&fake, 3, UINT64_C(2) << 60 | 0x18, 0);
+	/* Taken back, wherever the unit stops to answer. */
+	for (uint32_t n = 1; n < 4; n++) {
+		uint64_t before[4];
+
+		memcpy(before, entry, sizeof(before));
+		fake.lose_waits = n;
+		assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_PAGING, 2), -IOG_ETIMEDOUT);
+		assert_memory_equal(before, entry, sizeof(before));
+		fake.lose_waits = 0;
+	}
 	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_PAGING, 1), 0);
 	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_BLOCKED, 0), 0);
 	assert_int_equal(unit->ops->domain_remove(unit, 3), 0);

@@ -114,7 +114,8 @@ expect 2 'from 1 to' stress --threads 1000000
 expect 2 'none, rwlock or counted' stress --reclaim some
 expect 2 'strict, deferred or held' stress --inval lax
 expect 2 'not in this version' stress --device vfio:7
-expect 2 'not in this version.*qemu:vtd' stress --device qemu:iommu
+expect 2 'not in this version.*qemu:vtd, qemu:amdvi' stress --device qemu:iommu
+expect 2 'does not walk it; amdv1' stress --device qemu:amdvi --format vtdss
 expect 2 'does not walk it; vtdss' stress --device qemu:vtd --format amdv1
 expect 2 'reach 128T' stress --device qemu:vtd --format x86_64 -s 200T
 expect 2 'memory-limit' stress --device qemu:vtd --memory-limit 1G

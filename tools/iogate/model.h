@@ -32,6 +32,7 @@ struct model_kind {
 	const char *name;   /* behind "qemu:" */
 	const char *format; /* of its page tables. The first kind of a name has the format that is meant when none is given */
 	uint64_t iova_limit; /* where addresses end that devices can use */
+	bool silent;        /* it records no fault when a page table refuses an access */
 	struct iog_qtest_config machine;
 	const char *package; /* of Debian's, that has its QEMU */
 	uint32_t device; /* number of the edu device */
@@ -59,7 +60,7 @@ struct model {
 
 /* The kind that is called so, or NULL; by @format, or NULL for the first. */
 const struct model_kind *model_find(const char *name, const char *format);
-/* All names, for messages: "qemu:vtd". */
+/* All names, for messages: "qemu:vtd, qemu:amdvi". */
 const char *model_names(void);
 
 /* Start QEMU and the driver. 0; or a negative iogate error with @problem set: -IOG_ENOENT when the machine has no such QEMU. */
@@ -83,12 +84,12 @@ int model_flush(struct model *model, const struct iog_gather *gather);
  */
 bool model_access_lands(struct model *model, uint64_t iova, volatile uint64_t *page, uint64_t value);
 
-/* A write at @iova, where nothing is mapped any more: @page stays as it is, and the unit records the fault. */
+/* A write at @iova, where nothing is mapped any more: @page stays as it is, and the unit records the fault, if its kind does. */
 bool model_access_faults(struct model *model, uint64_t iova, volatile uint64_t *page);
 
 /* Since model_attach(). */
 void model_counts(const struct model *model, struct model_counts *counts);
 
-extern const struct model_kind model_vtd, model_vtd_first;
+extern const struct model_kind model_amdvi, model_vtd, model_vtd_first;
 
 #endif

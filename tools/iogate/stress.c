@@ -44,7 +44,7 @@ static const char help[] =
 	"      --threads N          divide the space among N threads (1)\n"
 	"      --device WHAT        sim: each mapping is used by a simulated device, before its\n"
 	"                           unmap and after, and judged; none: page tables alone (sim);\n"
-	"                           qemu:vtd: the driver against QEMU's model of the unit, tables in\n"
+	"                           qemu:vtd, qemu:amdvi: the driver against QEMU's model, tables in\n"
 	"                           its memory, every 256th mapping used by its edu device; 1T unless -s says\n"
 	"      --memory-limit SIZE  most memory for tables (half of what is available)\n"
 	"      --seed N             changes the data that the device writes (1)\n"

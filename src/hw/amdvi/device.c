@@ -175,6 +175,17 @@ static int entry_change(struct iog_amdvi *amdvi, uint32_t device, const struct e
 	return forget(amdvi, device, former);
 }
 
+/* The former entry again, whatever has been changed. What hardware remembers is not known; it is asked once more to forget. */
+static void take_back(struct iog_amdvi *amdvi, uint32_t device, const struct entry *entry, const struct entry *former)
+{
+	uintptr_t flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
+
+	store(&entry_at(amdvi, device)[2], former->words[2]);
+	entry_write(amdvi, device, former);
+	spin_unlock(&amdvi->tables_lock, amdvi->platform, flags);
+	(void)forget(amdvi, device, entry);
+}
+
 static int device_forget_again(struct iog_amdvi *amdvi, uint32_t device)
 {
 	int error = -IOG_EAGAIN;
@@ -207,7 +218,7 @@ int iog_amdvi_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain
 	if (!error && former.words[1] & DTE_I)
 		error = device_forget_again(amdvi, device);
 	if (error)
-		(void)entry_change(amdvi, device, &entry, &former);
+		take_back(amdvi, device, &entry, &former);
 	return error;
 }
 
