@@ -2,6 +2,8 @@
 /*
  * The SMMUv3 driver against QEMU's model (-machine virt,iommu=smmuv3): stage 1 from 7.2 on, stage 2 and events of GBPA from 10.0 on.
  */
+#include <iogate/dma.h>
+#include <iogate/domain.h>
 #include <iogate/hw/smmuv3.h>
 
 #include "points.h"
@@ -42,7 +44,7 @@ static void interrupt(struct bench *bench)
 /* A machine and a driver; NULL when skipped. @options: of the machine. */
 static struct iog_smmuv3 *start(struct bench *bench, const char *name, uint32_t version_min, uint32_t version_max, bool stage2, uint32_t flags)
 {
-	static const char *const nested[] = { "-global", "arm-smmuv3.stage=2", NULL };
+	static const char *const nested[] = { "-global", "arm-smmuv3.stage=nested", NULL };
 	struct iog_qtest_config machine = { .machine = IOG_QTEST_ARM, .machine_options = "iommu=smmuv3", .version_min = version_min, .version_max = version_max,
 					    .arguments = stage2 ? nested : NULL, .memory = UINT64_C(1) << 30 };
 	struct iog_smmuv3_config config = { .registers = REGISTERS, .flags = flags, .faults = { .fn = bench_fault, .ctx = bench, .per_device = 100000, .total = 100000 } };
@@ -132,11 +134,286 @@ static void points(uint32_t version_min, uint32_t version_max, uint32_t stage, u
 	end(&bench);
 }
 
+
+/* Registers go through here, so that a DMA can be made at any moment of a driver's call. */
+static struct watched {
+	const struct iog_platform *inner;
+	void (*at_doorbell)(void);
+} watched;
+
+static void watched_write32(void *ctx, uintptr_t reg, uint32_t value)
+{
+	if (reg == REGISTERS + 0x98 && watched.at_doorbell)
+		watched.at_doorbell();
+	watched.inner->mmio_write32(ctx, reg, value);
+	if (reg == REGISTERS + 0x98 && watched.at_doorbell)
+		watched.at_doorbell();
+}
+
+/* Where a write lands while a stream goes from one thing to another: in one of two places, at each moment. */
+static struct landing {
+	struct bench *bench;
+	iog_iova_t iova;
+	volatile uint8_t *former, *next;
+	uint32_t in_former, in_next, nowhere;
+	uint32_t after_next; /* in the former place after it had been in the next */
+} landing;
+
+static void land(void)
+{
+	*landing.former = *landing.next = 0;
+	(void)iog_qtest_edu_dma(landing.bench->qtest, 0, IOG_QTEST_TO_MEMORY, landing.iova, 0, 1);
+	if (*landing.former)
+		landing.in_former++, landing.after_next += landing.in_next != 0;
+	else if (*landing.next)
+		landing.in_next++;
+	else
+		landing.nowhere++;
+}
+
+enum place { STAGE1, STAGE1_OTHER, STAGE2, STAGE2_OTHER, BYPASS, PLACES };
+
+/* From each kind of domain to each other, a DMA before and after each doorbell on the way. */
+static void replace(uint32_t version_min, uint32_t version_max, bool stage2, uint32_t flags, const char *name)
+{
+	static const char *const names[PLACES] = { "stage 1", "another stage 1", "stage 2", "another stage 2", "bypass" };
+	struct bench bench, domains[PLACES];
+	struct iog_smmuv3 *smmu = start(&bench, name, version_min, version_max, stage2, flags);
+	struct iog_platform platform;
+	uint8_t *pages, *marker;
+	uint32_t copies = 0;
+
+	if (!smmu)
+		return;
+	/* The same unit again, by the watched platform. */
+	(void)iog_smmuv3_destroy(smmu);
+	platform = *bench.platform;
+	watched = (struct watched){ .inner = bench.platform };
+	platform.mmio_write32 = watched_write32;
+	JUDGE(!iog_smmuv3_create(&(struct iog_smmuv3_config){ .platform = &platform, .registers = REGISTERS, .flags = flags, .faults = { .fn = bench_fault, .ctx = &bench } }, &smmu),
+	      "%s: create", name);
+	bench.driver = smmu;
+	bench.unit = iog_smmuv3_unit(smmu);
+	JUDGE(!iog_smmuv3_enable(smmu), "%s: enables", name);
+	pages = bench.platform->pages_alloc(bench.platform->ctx, 8 * 4096);
+	marker = pages + 7 * 4096;
+	memset(pages, 0, 8 * 4096);
+	*marker = 0xa5;
+	for (enum place place = STAGE1; place < PLACES; place++) {
+		domains[place] = bench;
+		domains[place].name = names[place];
+		if (place == BYPASS || (place >= STAGE2 && !stage2))
+			continue;
+		/* The address is that of the page that bypass reaches. */
+		if (bench_domain(&domains[place], 20 + place, place < STAGE2 ? &iog_arm_s1_4k_counted : &iog_arm_s2_4k_counted, place < STAGE2 ? 48 : 44, 44))
+			JUDGE(!bench_map(&domains[place], bench_paddr(&bench, pages + BYPASS * 4096), bench_paddr(&bench, pages + place * 4096), 4096, RW) &&
+				      !bench_map(&domains[place], bench_paddr(&bench, marker), bench_paddr(&bench, marker), 4096, RW),
+			      "%s: maps", names[place]);
+	}
+	for (enum place from = STAGE1; from < PLACES; from++)
+		for (enum place to = STAGE1; to < PLACES; to++) {
+			bool possible = stage2 || ((from < STAGE2 || from == BYPASS) && (to < STAGE2 || to == BYPASS));
+			/* More than one word that both look at: the first and the VMID. */
+			bool linear_hole = flags & IOG_SMMUV3_LINEAR && ((from == STAGE2 || from == STAGE2_OTHER) ? to != BYPASS : (to == STAGE2 || to == STAGE2_OTHER) && from != BYPASS);
+
+			if (from == to || !possible)
+				continue;
+			JUDGE(!bench_set(&domains[from], from == BYPASS ? IOG_DOMAIN_IDENTITY : IOG_DOMAIN_PAGING), "%s: sets", names[from]);
+			bench_read(&bench, bench_paddr(&bench, marker), 1);
+			landing = (struct landing){ .bench = &bench, .iova = bench_paddr(&bench, pages + BYPASS * 4096), .former = pages + from * 4096, .next = pages + to * 4096 };
+			land();
+			watched.at_doorbell = land;
+			JUDGE(!bench_set(&domains[to], to == BYPASS ? IOG_DOMAIN_IDENTITY : IOG_DOMAIN_PAGING), "%s: sets", names[to]);
+			watched.at_doorbell = NULL;
+			JUDGE(landing.in_former && !landing.after_next, "%s: from %s to %s: first the one, then the other", name, names[from], names[to]);
+			JUDGE(linear_hole || !landing.nowhere, "%s: from %s to %s without a hole (%u before, %u after, %u nowhere)", name, names[from], names[to], landing.in_former,
+			      landing.in_next, landing.nowhere);
+			JUDGE(!linear_hole || landing.nowhere, "%s: from %s to %s aborts on the way, as it must in a linear table", name, names[from], names[to]);
+			land();
+			JUDGE(landing.in_next && *landing.next, "%s: from %s to %s: there", name, names[from], names[to]);
+			copies++;
+		}
+	printf("%s: %u replacements\n", name, copies);
+	JUDGE(!bench.unit->ops->device_set(bench.unit, bench.device, IOG_DOMAIN_BLOCKED, 0), "%s: blocks", name);
+	for (enum place place = STAGE1; place < BYPASS; place++)
+		if (place < STAGE2 || stage2)
+			bench_domain_end(&domains[place]);
+	bench.platform->pages_free(bench.platform->ctx, pages, 8 * 4096);
+	end(&bench);
+}
+
+/* A former kernel's driver has left the unit on; another one takes it over, and nothing of the first is in force. */
+static void hand_over(uint32_t version_min, uint32_t version_max, const char *name)
+{
+	struct bench bench, former;
+	struct iog_smmuv3 *smmu = start(&bench, name, version_min, version_max, false, 0), *next = NULL;
+	uint8_t *page;
+
+	if (!smmu)
+		return;
+	former = bench;
+	page = bench.platform->pages_alloc(bench.platform->ctx, 4096);
+	memset(page, 0xee, 4096);
+	JUDGE(!iog_smmuv3_enable(smmu), "%s: enables", name);
+	if (bench_domain(&former, 9, &iog_arm_s1_4k_counted, 48, 44)) {
+		JUDGE(!bench_set(&former, IOG_DOMAIN_PAGING) && !bench_map(&former, 0x5000, bench_paddr(&bench, page), 4096, RW), "%s: maps", name);
+		bench_write(&former, 0x5000, 8);
+		JUDGE(page[0] != 0xee, "%s: the former owner's mapping is in force", name);
+	}
+	JUDGE(!iog_smmuv3_create(&(struct iog_smmuv3_config){ .platform = bench.platform, .registers = REGISTERS, .faults = { .fn = bench_fault, .ctx = &bench } }, &next),
+	      "%s: create", name);
+	JUDGE(!iog_smmuv3_enable(next), "%s: takes over", name);
+	bench.driver = next;
+	bench.unit = iog_smmuv3_unit(next);
+	memset(page, 0xee, 4096);
+	bench_hush(&bench);
+	bench_write(&bench, 0x5000, 8);
+	JUDGE(page[0] == 0xee && bench_first_fault(&bench)->reason == IOG_FAULT_REASON_NO_DEVICE, "%s: the former owner's mapping is gone, and the device has no entry", name);
+	if (bench_domain(&bench, 9, &iog_arm_s1_4k_counted, 48, 44)) {
+		JUDGE(!bench_set(&bench, IOG_DOMAIN_PAGING) && !bench_map(&bench, 0x5000, bench_paddr(&bench, page), 4096, RW), "%s: maps", name);
+		bench_write(&bench, 0x5000, 8);
+		JUDGE(page[0] != 0xee, "%s: the new owner's mapping is in force", name);
+		/* Off and on again: domains and devices are as they were. */
+		JUDGE(!iog_smmuv3_suspend(next) && !iog_smmuv3_resume(next), "%s: suspends and resumes", name);
+		memset(page, 0xee, 4096);
+		bench_write(&bench, 0x5000, 8);
+		JUDGE(page[0] != 0xee, "%s: after suspend and resume, too", name);
+		JUDGE(!bench_set(&bench, IOG_DOMAIN_BLOCKED), "%s: blocks", name);
+		bench_domain_end(&bench);
+	}
+	JUDGE(!iog_smmuv3_disable(next) && !iog_smmuv3_destroy(next), "%s: ends", name);
+	/* The former driver's memory. The unit is off: nothing is reached by what it still does. */
+	JUDGE(!iog_smmuv3_disable(smmu), "%s: ends the former", name);
+	(void)former.unit->ops->device_set(former.unit, former.device, IOG_DOMAIN_BLOCKED, 0);
+	bench_domain_end(&former);
+	bench.driver = smmu;
+	bench.platform->pages_free(bench.platform->ctx, page, 4096);
+	end(&bench);
+}
+
+/* More faults than the queue holds: lost ones are noticed, the queue goes on, and the flood of one device does not hide the others. */
+static void flood(uint32_t version_min, uint32_t version_max, const char *name)
+{
+	struct bench bench;
+	struct iog_qtest_config machine = { .machine = IOG_QTEST_ARM, .machine_options = "iommu=smmuv3", .version_min = version_min, .version_max = version_max, .edus = 2 };
+	struct iog_smmuv3_config config = { .registers = REGISTERS, .event_log2 = 5, .faults = { .fn = bench_fault, .ctx = &bench, .per_device = 4, .total = 6, .interval_ms = 600000 } };
+	struct iog_smmuv3_stats stats;
+	struct iog_fault_counts counts;
+	struct iog_smmuv3 *smmu = NULL;
+	uint32_t bound = 0;
+	bool other = false;
+
+	bench = (struct bench){ .name = name, .interrupt = interrupt, .device = IOG_QTEST_EDU(0) };
+	bench.qtest = judge_start(&machine);
+	if (!bench.qtest)
+		return;
+	config.platform = bench.platform = iog_qtest_platform(bench.qtest);
+	JUDGE(!iog_smmuv3_create(&config, &smmu) && !iog_smmuv3_enable(smmu), "%s: enables", name);
+	bench.driver = smmu;
+	bench.unit = iog_smmuv3_unit(smmu);
+	if (bench_domain(&bench, 3, &iog_arm_s1_4k_counted, 48, 44)) {
+		JUDGE(!bench_set(&bench, IOG_DOMAIN_PAGING), "%s: attaches", name);
+		JUDGE(!bench.unit->ops->device_set(bench.unit, IOG_QTEST_EDU(1), IOG_DOMAIN_PAGING, bench.id), "%s: attaches", name);
+		for (uint32_t n = 0; n < 4; n++)
+			bench_read(&bench, 0x10000, 1024);
+		bound = iog_smmuv3_interrupt(smmu);
+		JUDGE(bound && bound <= 32, "%s: one call takes no more than the queue holds (%u)", name, bound);
+		while (iog_smmuv3_interrupt(smmu))
+			;
+		iog_smmuv3_stats(smmu, &stats);
+		JUDGE(stats.faults.overflows, "%s: lost events are noticed", name);
+		JUDGE(stats.faults.seen >= 32 && stats.faults.told == 4 && bench.nr_faults == 4, "%s: one device is told of as often as it may be (%llu of %llu)", name,
+		      (unsigned long long)stats.faults.told, (unsigned long long)stats.faults.seen);
+		(void)iog_qtest_edu_dma(bench.qtest, 1, IOG_QTEST_TO_MEMORY, 0x20000, 0, 8);
+		while (iog_smmuv3_interrupt(smmu))
+			;
+		for (uint32_t n = 0; n < bench.nr_faults && n < BENCH_FAULTS; n++)
+			other |= bench.faults[n].device == IOG_QTEST_EDU(1) && bench.faults[n].iova == 0x20000;
+		JUDGE(other, "%s: the queue goes on after the overflow, and the other device is heard", name);
+		iog_smmuv3_device_faults(smmu, IOG_QTEST_EDU(0), &counts);
+		JUDGE(counts.seen >= 32 && counts.untold == counts.seen - 4, "%s: what was not told is counted", name);
+		(void)bench.unit->ops->device_set(bench.unit, IOG_QTEST_EDU(1), IOG_DOMAIN_BLOCKED, 0);
+		(void)bench_set(&bench, IOG_DOMAIN_BLOCKED);
+		bench_domain_end(&bench);
+	}
+	end(&bench);
+}
+
+/* The DMA API over the unit: strict unmapping, what it costs in commands and accesses, tables that go away and come back as other data. */
+static void dma(uint32_t version_min, uint32_t version_max, const char *name)
+{
+	struct bench bench;
+	struct iog_smmuv3 *smmu = start(&bench, name, version_min, version_max, false, 0);
+	struct iog_smmuv3_stats before, after;
+	uint64_t map_accesses;
+	struct iog_tablemem *tables = NULL;
+	struct iog_domain *domain = NULL;
+	struct iog_device *device = NULL;
+	uint64_t size = 64 * 4096;
+	uint8_t *buffer;
+	iog_iova_t iova;
+
+	if (!smmu)
+		return;
+	JUDGE(!iog_smmuv3_enable(smmu), "%s: enables", name);
+	JUDGE(!iog_tablemem_create(bench.platform, NULL, &tables) &&
+		      !iog_domain_create(&(struct iog_domain_config){ .platform = bench.platform, .pgtable = { .ops = &iog_arm_s1_4k_counted, .tablemem = tables, .oas = 44 } }, &domain) &&
+		      !iog_device_create(&(struct iog_device_config){ .platform = bench.platform, .unit = bench.unit, .id = bench.device }, &device) && !iog_domain_attach(domain, device),
+	      "%s: a domain", name);
+	buffer = bench.platform->pages_alloc(bench.platform->ctx, size);
+	for (uint32_t pages = 1; device && pages <= 64; pages *= 64) {
+		memset(buffer, 0xee, size);
+		iog_smmuv3_stats(smmu, &before);
+		JUDGE(!iog_dma_map(device, 0, bench_paddr(&bench, buffer), pages * 4096, IOG_DMA_FROM_DEVICE, 0, &iova), "%s: maps", name);
+		iog_smmuv3_stats(smmu, &after);
+		map_accesses = after.mmio_reads + after.mmio_writes - before.mmio_reads - before.mmio_writes;
+		JUDGE(!map_accesses, "%s: mapping touches no register", name);
+		bench_write(&bench, iova, 64);
+		JUDGE(buffer[0] != 0xee, "%s: mapped memory is reached", name);
+		iog_smmuv3_stats(smmu, &before);
+		JUDGE(!iog_dma_unmap(device, 0, iova, pages * 4096, IOG_DMA_FROM_DEVICE, 0), "%s: unmaps", name);
+		iog_smmuv3_stats(smmu, &after);
+		printf("%s: %u pages: map %llu accesses; strict unmap %llu commands, %llu reads and %llu writes of registers\n", name, pages,
+		       (unsigned long long)map_accesses,
+		       (unsigned long long)(after.commands - before.commands), (unsigned long long)(after.mmio_reads - before.mmio_reads),
+		       (unsigned long long)(after.mmio_writes - before.mmio_writes));
+		JUDGE(after.commands - before.commands == 2 && after.mmio_writes - before.mmio_writes == 1, "%s: one range, one wait, one doorbell", name);
+		memset(buffer, 0xee, size);
+		bench_write(&bench, iova, 64);
+		JUDGE(buffer[0] == 0xee, "%s: unmapped memory is not", name);
+	}
+	/* Tables: a page each 2 MiB, so that each has a table of its own, which goes when the page does. What was a table is filled with what would map everything. */
+	for (uint32_t n = 0; device && n < 200; n++) {
+		memset(buffer, 0xee, 4096);
+		JUDGE(!iog_dma_map(device, 0, bench_paddr(&bench, buffer), 4096, IOG_DMA_FROM_DEVICE, 0, &iova), "%s: maps", name);
+		bench_write(&bench, iova, 8);
+		JUDGE(buffer[0] != 0xee, "%s: reached", name);
+		JUDGE(!iog_dma_unmap(device, 0, iova, 4096, IOG_DMA_FROM_DEVICE, 0) && !iog_domain_trim(domain, 0), "%s: unmaps", name);
+		memset(buffer, 0xee, 4096);
+		bench_write(&bench, iova, 8);
+		JUDGE(buffer[0] == 0xee, "%s: not reached", name);
+	}
+	JUDGE(!iog_device_destroy(device) && !iog_domain_destroy(domain) && !iog_tablemem_destroy(tables), "%s: ends", name);
+	bench.platform->pages_free(bench.platform->ctx, buffer, size);
+	end(&bench);
+}
+
 int main(void)
 {
 	points(7, 7, 1, 0, "QEMU 7.2");
 	points(7, 7, 1, IOG_SMMUV3_LINEAR, "QEMU 7.2, linear");
 	points(10, 0, 1, 0, "QEMU 10");
 	points(10, 0, 2, 0, "QEMU 10, stage 2");
+	replace(7, 7, false, 0, "replacing, QEMU 7.2");
+	replace(7, 7, false, IOG_SMMUV3_LINEAR, "replacing, QEMU 7.2, linear");
+	replace(10, 0, true, 0, "replacing, QEMU 10");
+	replace(10, 0, true, IOG_SMMUV3_LINEAR, "replacing, QEMU 10, linear");
+	hand_over(7, 7, "hand-over, QEMU 7.2");
+	hand_over(10, 0, "hand-over, QEMU 10");
+	flood(7, 7, "flood, QEMU 7.2");
+	flood(10, 0, "flood, QEMU 10");
+	dma(7, 7, "DMA, QEMU 7.2");
+	dma(10, 0, "DMA, QEMU 10");
+	judge_skip("reclaim", "the model has no walk caches, so it cannot tell whether they were dropped: the commands are asserted in the unit test \"hw smmuv3\"");
 	return judge_end();
 }
