@@ -141,6 +141,7 @@ struct piece {
 	const struct iog_command *commands;
 	uint32_t n;
 	enum fencing fencing;
+	bool coming; /* this is the last that the lane has announced */
 	uint64_t end;
 	uint64_t fence;
 };
@@ -163,10 +164,12 @@ static bool piece_store(struct iog_ring *ring, struct piece *piece)
 			ring->ops->fence(ring, tail, &command);
 			command_store(ring, tail++, &command);
 			piece->fence = tail;
-			/* Release: pairs with the acquire in fence_wait(). */
-			atomic_store_explicit(&ring->fenced, tail, memory_order_release);
+			atomic_store_explicit(&ring->fenced, tail, memory_order_relaxed);
 			count(&ring->fences);
 		}
+		/* Release: the fence; pairs with the acquire in fence_wait(). */
+		if (piece->coming)
+			atomic_fetch_sub_explicit(&ring->coming, 1, memory_order_release);
 		/* Release: before the register, so that head_move() never finds the head beyond it. */
 		atomic_store_explicit(&ring->tail, tail, memory_order_release);
 		ring->ops->tail(ring, (uint32_t)(tail - ring->base) & ring->index_mask);
@@ -199,14 +202,17 @@ static bool fence_wait(struct iog_ring *ring, struct piece *piece, uint64_t dead
 {
 	struct piece alone = { .fencing = FENCE_OWN };
 
-	for (uint32_t pauses = 0; pauses < FENCE_PAUSES && atomic_load_explicit(&ring->coming, memory_order_relaxed); pauses++) {
-		/* Acquire: pairs with the release in piece_store(). */
-		uint64_t fenced = atomic_load_explicit(&ring->fenced, memory_order_acquire);
+	for (uint32_t pauses = 0; pauses < FENCE_PAUSES; pauses++) {
+		/* Acquire: the fence of the last who came; pairs with the release in piece_store(). */
+		bool nobody = !atomic_load_explicit(&ring->coming, memory_order_acquire);
+		uint64_t fenced = atomic_load_explicit(&ring->fenced, memory_order_relaxed);
 
 		if (fenced > piece->end) {
 			piece->fence = fenced;
 			return true;
 		}
+		if (nobody)
+			break;
 		iog_relax(ring->platform);
 	}
 	if (!piece_write(ring, &alone, deadline))
@@ -252,8 +258,12 @@ static int write_all(struct iog_ring *ring, struct piece *all, uint64_t deadline
 		piece.commands = all->commands + done;
 		piece.n = all->n - done < most ? all->n - done : most;
 		piece.fencing = done + piece.n == all->n ? all->fencing : FENCE_NONE;
-		if (!piece_write(ring, &piece, deadline))
+		piece.coming = done + piece.n == all->n && all->coming;
+		if (!piece_write(ring, &piece, deadline)) {
+			if (all->coming)
+				atomic_fetch_sub_explicit(&ring->coming, 1, memory_order_relaxed);
 			return -IOG_ETIMEDOUT;
+		}
 		if (!done)
 			*begin = piece.end - piece.n;
 	}
@@ -281,7 +291,7 @@ static int head_wait(struct iog_ring *ring, uint64_t fence, uint64_t deadline)
 
 int iog_ring_submit(struct iog_ring *ring, const struct iog_command *commands, uint32_t n, bool device, uint64_t timeout_ns)
 {
-	struct piece all = { .commands = commands, .n = n, .fencing = device ? FENCE_OWN : FENCE_SHARED };
+	struct piece all = { .commands = commands, .n = n, .fencing = device ? FENCE_OWN : FENCE_SHARED, .coming = true };
 	uint64_t deadline = iog_deadline(ring->platform, timeout_ns), begin = 0;
 	uint64_t failures = atomic_load_explicit(&ring->nr_failures, memory_order_relaxed);
 	int error;
@@ -289,7 +299,6 @@ int iog_ring_submit(struct iog_ring *ring, const struct iog_command *commands, u
 	count(&ring->submissions);
 	atomic_fetch_add_explicit(&ring->coming, 1, memory_order_relaxed);
 	error = write_all(ring, &all, deadline, &begin);
-	atomic_fetch_sub_explicit(&ring->coming, 1, memory_order_relaxed);
 	if (!error && !all.fence && !fence_wait(ring, &all, deadline))
 		error = -IOG_ETIMEDOUT;
 	if (!error)
