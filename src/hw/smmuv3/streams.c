@@ -2,26 +2,17 @@
 /*
  * The stream table (SMMUv3 3.3, 5.1, 5.2): what each stream is subject to.
  *
- * Hardware reads an entry in words of 64 bits, in any order and at any time, and may remember it until CFGI_STE. So an entry changes by words, and between two steps hardware has forgotten
- * the entry before: what it reads in the middle of a step is the entry before the step or the one after it. What it does not look at, given the entry's kind, may change at any time:
- *
- *   1. bits that the present kind does not look at become the new entry's
- *   2. the one word that differs in bits that both look at, most often the first, is stored: from now on the stream is subject to the new entry
- *   3. bits that the new kind does not look at become the new entry's
- * When 2 would be more than one word, the page of the second-level table is copied, changed, and the level 1 descriptor, one word, stored; the old page goes when hardware has forgotten the
- * descriptor. Neighbours in that page are the same in both. In a linear table the entry goes by "abort": one word, then the steps from there.
+ * An entry changes in place where that is possible (../entry.h). Where it is not, the page of the second-level table is copied, changed, and the level 1 descriptor, one word, stored; the old page
+ * goes when hardware has forgotten the descriptor. Neighbours in that page are the same in both. In a linear table the entry goes by "abort": one word, then the steps from there.
  *
  * Locking: ste_lock over stores; see smmuv3.h. Entries are changed by one lane at a time, but for device_block(), which turns any into an abort, by its first word.
  */
+#include "../entry.h"
 #include "smmuv3.h"
 
 #define SECOND_LEVEL_BYTES ((size_t)64 << SPLIT)
 /* The same in every entry but for EATS, so that it is never among the words that differ; looked at where stage 1 is. */
 #define STE1_ALL (STE1_S1CIR_WB | STE1_S1COR_WB | STE1_S1CSH_INNER | STE1_SHCFG_INCOMING)
-
-struct ste {
-	uint64_t words[STE_WORDS];
-};
 
 static uint32_t nr_streams(const struct iog_smmuv3 *smmu)
 {
@@ -102,33 +93,24 @@ static int entry_create(struct iog_smmuv3 *smmu, uint32_t stream)
 	return forget_second_level(smmu, stream);
 }
 
-/* Bits that hardware looks at in a word, given the kind of the entry. */
-static uint64_t looked_at(const struct iog_smmuv3 *smmu, uint64_t ste0, uint32_t word)
+static uint64_t looked_at(const void *driver, const struct entry *entry, uint32_t word)
 {
+	const struct iog_smmuv3 *smmu = driver;
+	uint64_t first = entry->words[0];
+
 	/* All of it, as the kind is in it. */
 	if (!word)
 		return ~UINT64_C(0);
-	if (!(ste0 & STE0_V) || STE0_CONFIG(ste0) == STE0_CONFIG_ABORT)
+	if (!(first & STE0_V) || STE0_CONFIG(first) == STE0_CONFIG_ABORT)
 		return 0;
-	if (STE0_CONFIG(ste0) == STE0_CONFIG_S1)
+	if (STE0_CONFIG(first) == STE0_CONFIG_S1)
 		return word == 1 ? ~UINT64_C(0) : word == 2 && smmu->info.stage2 ? STE2_S2VMID : 0;
-	if (STE0_CONFIG(ste0) == STE0_CONFIG_BYPASS)
+	if (STE0_CONFIG(first) == STE0_CONFIG_BYPASS)
 		return word == 1 ? ~UINT64_C(0) : 0;
 	return word <= 3 ? ~UINT64_C(0) : 0;
 }
 
-/* Words that differ in bits that both kinds look at: they have to change at one moment. */
-static uint32_t words_at_once(const struct iog_smmuv3 *smmu, const struct ste *from, const struct ste *to)
-{
-	uint32_t words = 0;
-
-	for (uint32_t n = 0; n < STE_WORDS; n++)
-		if ((from->words[n] ^ to->words[n]) & looked_at(smmu, from->words[0], n) & looked_at(smmu, to->words[0], n))
-			words |= 1u << n;
-	return words;
-}
-
-static void entry_load(const struct iog_smmuv3 *smmu, uint32_t stream, struct ste *ste)
+static void entry_load(const struct iog_smmuv3 *smmu, uint32_t stream, struct entry *ste)
 {
 	const _Atomic uint64_t *entry = entry_of(smmu, stream);
 
@@ -136,14 +118,12 @@ static void entry_load(const struct iog_smmuv3 *smmu, uint32_t stream, struct st
 		ste->words[n] = atomic_load_explicit(&entry[n], memory_order_relaxed);
 }
 
-/* Store the words of a set, one by one, and have them seen. */
-static int step(struct iog_smmuv3 *smmu, uint32_t stream, const struct ste *ste, uint32_t words)
+static int step(void *driver, uint32_t stream, const struct entry *ste, uint32_t words)
 {
+	struct iog_smmuv3 *smmu = driver;
 	uintptr_t flags;
 	_Atomic uint64_t *entry;
 
-	if (!words)
-		return 0;
 	flags = spin_lock(&smmu->ste_lock, smmu->platform);
 	entry = entry_of(smmu, stream);
 	for (uint32_t n = 0; n < STE_WORDS; n++)
@@ -154,32 +134,10 @@ static int step(struct iog_smmuv3 *smmu, uint32_t stream, const struct ste *ste,
 	return forget_entry(smmu, stream);
 }
 
-/* Steps 1 to 3, where one word at most has to change by itself. */
-static int change_in_place(struct iog_smmuv3 *smmu, uint32_t stream, const struct ste *from, const struct ste *to, uint32_t at_once)
-{
-	struct ste between = *from;
-	uint32_t before = 0, after = 0;
-	int error;
-
-	for (uint32_t n = 0; n < STE_WORDS; n++) {
-		uint64_t now = looked_at(smmu, from->words[0], n);
-
-		if (at_once >> n & 1)
-			continue;
-		between.words[n] = (from->words[n] & now) | (to->words[n] & ~now);
-		if (between.words[n] != from->words[n])
-			before |= 1u << n;
-		if (between.words[n] != to->words[n])
-			after |= 1u << n;
-	}
-	error = step(smmu, stream, &between, before);
-	if (!error)
-		error = step(smmu, stream, to, at_once);
-	return error ? error : step(smmu, stream, to, after);
-}
+static const struct entry_kind ste_kind = { .words = STE_WORDS, .looked_at = looked_at, .step = step };
 
 /* In a copy of the page. */
-static int change_by_copy(struct iog_smmuv3 *smmu, uint32_t stream, const struct ste *to)
+static int change_by_copy(struct iog_smmuv3 *smmu, uint32_t stream, const struct entry *to)
 {
 	const struct iog_platform *platform = smmu->platform;
 	_Atomic uint64_t *copy = iog_smmuv3_pages(smmu, SECOND_LEVEL_BYTES), *former;
@@ -213,22 +171,22 @@ static int change_by_copy(struct iog_smmuv3 *smmu, uint32_t stream, const struct
 	return error;
 }
 
-static int change(struct iog_smmuv3 *smmu, uint32_t stream, const struct ste *to)
+static int change(struct iog_smmuv3 *smmu, uint32_t stream, const struct entry *to)
 {
-	struct ste from, aborting;
+	struct entry from, aborting;
 	uint32_t at_once;
 	int error;
 
 	entry_load(smmu, stream, &from);
-	at_once = words_at_once(smmu, &from, to);
+	at_once = iog_entry_at_once(&ste_kind, smmu, &from, to);
 	if (!(at_once & (at_once - 1)))
-		return change_in_place(smmu, stream, &from, to, at_once);
+		return iog_entry_change(&ste_kind, smmu, stream, &from, to);
 	if (!smmu->linear)
 		return change_by_copy(smmu, stream, to);
 	aborting = from;
 	aborting.words[0] = STE0_V | STE0_CONFIG_ABORT;
-	error = change_in_place(smmu, stream, &from, &aborting, 1);
-	return error ? error : change_in_place(smmu, stream, &aborting, to, 1);
+	error = iog_entry_change(&ste_kind, smmu, stream, &from, &aborting);
+	return error ? error : iog_entry_change(&ste_kind, smmu, stream, &aborting, to);
 }
 
 static bool ats_allowed(const struct iog_smmuv3 *smmu, uint32_t stream)
@@ -236,11 +194,11 @@ static bool ats_allowed(const struct iog_smmuv3 *smmu, uint32_t stream)
 	return atomic_load_explicit(&smmu->ats[stream / 64], memory_order_relaxed) >> stream % 64 & 1;
 }
 
-static int target_of(struct iog_smmuv3 *smmu, uint32_t stream, enum iog_domain_type type, uint32_t id, struct ste *to)
+static int target_of(struct iog_smmuv3 *smmu, uint32_t stream, enum iog_domain_type type, uint32_t id, struct entry *to)
 {
 	const struct smmu_domain *domain;
 
-	*to = (struct ste){ .words = { STE0_V, STE1_ALL | (ats_allowed(smmu, stream) ? STE1_EATS : 0) | (smmu->info.stall_model == STALL_OPTIONAL ? STE1_S1STALLD : 0) } };
+	*to = (struct entry){ .words = { STE0_V, STE1_ALL | (ats_allowed(smmu, stream) ? STE1_EATS : 0) | (smmu->info.stall_model == STALL_OPTIONAL ? STE1_S1STALLD : 0) } };
 	switch (type) {
 	case IOG_DOMAIN_BLOCKED:
 		return 0;
@@ -262,7 +220,7 @@ static int target_of(struct iog_smmuv3 *smmu, uint32_t stream, enum iog_domain_t
 int iog_smmuv3_device_set(struct iog_unit *unit, uint32_t stream, enum iog_domain_type type, uint32_t id)
 {
 	struct iog_smmuv3 *smmu = smmu_of(unit);
-	struct ste from, to;
+	struct entry from, to;
 	int error;
 
 	if (stream >= nr_streams(smmu))
@@ -285,7 +243,7 @@ int iog_smmuv3_device_set(struct iog_unit *unit, uint32_t stream, enum iog_domai
 int iog_smmuv3_device_block(struct iog_unit *unit, uint32_t stream)
 {
 	struct iog_smmuv3 *smmu = smmu_of(unit);
-	const struct ste aborting = { .words = { STE0_V | STE0_CONFIG_ABORT } };
+	const struct entry aborting = { .words = { STE0_V | STE0_CONFIG_ABORT } };
 
 	if (stream >= nr_streams(smmu))
 		return -IOG_ERANGE;
