@@ -257,7 +257,8 @@ static int write_all(struct iog_ring *ring, struct piece *all, uint64_t deadline
 	for (uint32_t done = 0; done < all->n; done += piece.n) {
 		piece.commands = all->commands + done;
 		piece.n = all->n - done < most ? all->n - done : most;
-		piece.fencing = done + piece.n == all->n ? all->fencing : FENCE_NONE;
+		/* There may be no room for the next one before this one is complete, which a fence tells. */
+		piece.fencing = done + piece.n == all->n || all->fencing == FENCE_NONE ? all->fencing : FENCE_OWN;
 		piece.coming = done + piece.n == all->n && all->coming;
 		if (!piece_write(ring, &piece, deadline)) {
 			if (all->coming)

@@ -16,10 +16,13 @@
 /* How the driver tells these, and what the model cannot. */
 struct points {
 	iog_iova_t high;         /* an address in the upper half of what is translated, a multiple of 1 GiB; 0: leave them out */
-	uint32_t code_absent;    /* the unit's own numbers */
+	uint32_t code_absent;      /* the unit's own numbers: of a write, and of a read where it differs */
+	uint32_t code_absent_read;
 	uint32_t code_readonly;
 	uint32_t code_no_device;
-	bool silent_no_device;   /* blocked devices are refused without a record */
+	bool silent_no_device;     /* blocked devices are refused without a record */
+	bool pasid_zero;           /* the model reports a PASID of 0 for requests without one */
+	bool writes_untold;        /* a write that is refused may be one to what is not mapped or to what is read-only: the unit does not say */
 };
 
 static inline void point_off(struct bench *bench)
@@ -83,14 +86,16 @@ static inline void point_translate(struct bench *bench, const struct points *poi
 	bench_write(bench, x, 64);
 	JUDGE(c[0] == 0xee && !memcmp(c, c + 1, BENCH_BYTES - 1), "%s: 4: memory is untouched", bench->name);
 	fault = bench_first_fault(bench);
-	JUDGE(fault->text && fault->device == bench->device && fault->iova >= x && fault->iova < x + 64 && fault->reason == IOG_FAULT_REASON_NOT_PRESENT &&
-		      fault->code == points->code_absent && fault->access & IOG_PROT_WRITE && !(fault->access & IOG_PROT_READ) && fault->pasid == IOG_PASID_NONE,
-	      "%s: 4: the fault of a write (device 0x%x, address 0x%llx, access 0x%x, reason %d, code 0x%x: %s)", bench->name, fault->device, (unsigned long long)fault->iova,
+	JUDGE(fault->text && fault->device == bench->device && fault->iova >= x && fault->iova < x + 64 &&
+		      fault->reason == (points->writes_untold ? IOG_FAULT_REASON_OTHER : IOG_FAULT_REASON_NOT_PRESENT) &&
+		      fault->code == points->code_absent && fault->access & IOG_PROT_WRITE && !(fault->access & IOG_PROT_READ) && fault->pasid == (points->pasid_zero ? 0 : IOG_PASID_NONE),
+	      "%s: 4: the fault of a write (device 0x%x, pasid 0x%x, address 0x%llx, access 0x%x, reason %d, code 0x%x: %s)", bench->name, fault->device, fault->pasid,
+	      (unsigned long long)fault->iova,
 	      fault->access, fault->reason, fault->code, fault->text ? fault->text : "none");
 	bench_hush(bench);
 	bench_read(bench, x + 128, 8);
 	fault = bench_first_fault(bench);
-	JUDGE(fault->text && fault->iova == x + 128 && fault->access & IOG_PROT_READ && !(fault->access & IOG_PROT_WRITE) && fault->reason == IOG_FAULT_REASON_NOT_PRESENT,
+	JUDGE(fault->text && fault->code == (points->code_absent_read ? points->code_absent_read : points->code_absent) && fault->iova == x + 128 && fault->access & IOG_PROT_READ && !(fault->access & IOG_PROT_WRITE) && fault->reason == IOG_FAULT_REASON_NOT_PRESENT,
 	      "%s: 4: the fault of a read (address 0x%llx, access 0x%x)", bench->name, (unsigned long long)fault->iova, fault->access);
 
 	JUDGE(!bench_unmap(bench, y, leaf) && !bench_unmap(bench, probe, leaf) && !bench_invalidate(bench), "%s: 4: cleans up", bench->name);
@@ -116,7 +121,7 @@ static inline void point_refuse(struct bench *bench, const struct points *points
 	bench_write(bench, x, 8);
 	fault = bench_first_fault(bench);
 	JUDGE(bench_filled(page, 6, BENCH_BYTES), "%s: 5: a read-only page is not written", bench->name);
-	JUDGE(fault->text && fault->reason == IOG_FAULT_REASON_PERMISSION && fault->code == points->code_readonly && fault->access & IOG_PROT_WRITE && fault->iova == x &&
+	JUDGE(fault->text && fault->reason == (points->writes_untold ? IOG_FAULT_REASON_OTHER : IOG_FAULT_REASON_PERMISSION) && fault->code == points->code_readonly && fault->access & IOG_PROT_WRITE && fault->iova == x &&
 		      fault->device == bench->device,
 	      "%s: 5: the fault of a write to a read-only page (address 0x%llx, access 0x%x, reason %d, code 0x%x)", bench->name, (unsigned long long)fault->iova, fault->access,
 	      fault->reason, fault->code);
