@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries of several words that say what a device is subject to (SMMUv3's stream table entry, RISC-V's device context), and how one becomes another while hardware uses it.
+ * Entries of several words that say what a device is subject to (SMMUv3's stream table entry, RISC-V's device context), and how one becomes another
+ * while hardware uses it.
  *
- * Hardware reads an entry in words of 64 bits, in any order and at any time, and may remember it until it is told to forget. So an entry changes by steps, between which hardware has
- * forgotten the entry before: what it reads in the middle of a step is the entry before or the entry after, as long as a step changes one word of those that it looks at. What it does not
- * look at, given the entry's kind, may change at any time:
+ * Hardware reads an entry in words of 64 bits, in any order and at any time, and may remember it until it is told to forget. So an entry changes by
+ * steps, between which hardware has forgotten the entry before: what it reads in the middle of a step is the entry before or the entry after, as long
+ * as a step changes one word of those that it looks at. What it does not look at, given the entry's kind, may change at any time:
  *
  *   1. bits that the present kind does not look at become the new entry's
  *   2. the one word that differs in bits that both look at is stored: from now on the device is subject to the new entry

@@ -195,8 +195,8 @@ static bool piece_write(struct iog_ring *ring, struct piece *piece, uint64_t dea
 }
 
 /*
- * Until a fence stands behind @piece. Others who were on their way may have met with a full ring or may be held up, so nobody depends on them for longer than some pauses. False at the
- * deadline.
+ * Until a fence stands behind @piece. Others who were on their way may have met with a full ring or may be held up, so nobody depends on them for
+ * longer than some pauses. False at the deadline.
  */
 static bool fence_wait(struct iog_ring *ring, struct piece *piece, uint64_t deadline)
 {

@@ -6,14 +6,16 @@
  *
  * These count commands since the ring was made; a register holds one, less base, modulo a power of two, and the command's slot follows from the same.
  *
- * Several lanes submit at once. Each writes its commands in one piece and waits for a fence behind them: the unit takes commands in order, and passes a fence when all before it are complete,
- * so whoever finds the head beyond one that stands behind his commands is served, whoever placed it. A lane that knows of another about to write leaves the fence to that one, for a while. Who has told a device to forget does not: if the device is silent, his own
- * fence says so.
+ * Several lanes submit at once. Each writes its commands in one piece and waits for a fence behind them: the unit takes commands in order, and passes
+ * a fence when all before it are complete, so whoever finds the head beyond one that stands behind his commands is served, whoever placed it. A lane
+ * that knows of another about to write leaves the fence to that one, for a while. Who has told a device to forget does not: if the device is silent,
+ * his own fence says so.
  *
- * A command that the unit refuses is reported to who submitted it and to nobody else: see iog_ring_fail(). After a time-out nothing is believed; the commands stay in the ring, and its
- * memory with it.
+ * A command that the unit refuses is reported to who submitted it and to nobody else: see iog_ring_fail(). After a time-out nothing is believed; the
+ * commands stay in the ring, and its memory with it.
  *
- * Locking: watch_lock, over looking at the head and at errors, one lane at a time; inside it write_lock, over the commands, the tail and its register. Both with interrupts off. The driver's
+ * Locking: watch_lock, over looking at the head and at errors, one lane at a time; inside it write_lock, over the commands, the tail and its
+ * register. Both with interrupts off. The driver's
  * @check is called with watch_lock held, and may take write_lock.
  */
 #ifndef IOG_HW_RING_H

@@ -177,6 +177,11 @@ static int create_tables(const struct engine_config *config, struct engine *engi
 		return -IOG_EOPNOTSUPP;
 	}
 	iog_format_describe(pgtable.ops, &format);
+	if (config->model) {
+		pgtable.ias = config->model->ias;
+		if (engine->model.unit->oas && engine->model.unit->oas < format.oas_max)
+			pgtable.oas = engine->model.unit->oas;
+	}
 	tablemem.table_size = format.table_size;
 	ret = iog_tablemem_create(&engine->platform, &tablemem, &engine->tablemem);
 	if (!ret) {

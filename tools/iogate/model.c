@@ -14,7 +14,9 @@
 /* Times that what hardware has aborted is submitted again. */
 #define AGAIN_MAX 8
 
-static const struct model_kind *const kinds[] = { &model_vtd, &model_vtd_first, &model_amdvi };
+static const struct model_kind *const kinds[] = {
+	&model_vtd, &model_vtd_first, &model_amdvi, &model_smmuv3, &model_smmuv3_stage2, &model_riscv, &model_riscv_second,
+};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

@@ -31,6 +31,7 @@ struct model_counts {
 struct model_kind {
 	const char *name;   /* behind "qemu:" */
 	const char *format; /* of its page tables. The first kind of a name has the format that is meant when none is given */
+	uint32_t ias; /* address bits of its page tables; 0: as others have */
 	uint64_t iova_limit; /* where addresses end that devices can use */
 	bool silent;        /* it records no fault when a page table refuses an access */
 	struct iog_qtest_config machine;
@@ -42,7 +43,7 @@ struct model_kind {
 	void (*counts)(const struct model *model, struct model_counts *counts);
 	/* Take fault records. */
 	void (*interrupt)(struct model *model);
-	/* Leaf sizes that the unit walks. */
+	/* Leaf sizes that the unit walks; 0: all that the format has. */
 	uint64_t (*page_sizes)(const struct model *model);
 };
 
@@ -60,7 +61,7 @@ struct model {
 
 /* The kind that is called so, or NULL; by @format, or NULL for the first. */
 const struct model_kind *model_find(const char *name, const char *format);
-/* All names, for messages: "qemu:vtd, qemu:amdvi". */
+/* All names, for messages: "qemu:vtd, qemu:smmuv3". */
 const char *model_names(void);
 
 /* Start QEMU and the driver. 0; or a negative iogate error with @problem set: -IOG_ENOENT when the machine has no such QEMU. */
@@ -90,6 +91,6 @@ bool model_access_faults(struct model *model, uint64_t iova, volatile uint64_t *
 /* Since model_attach(). */
 void model_counts(const struct model *model, struct model_counts *counts);
 
-extern const struct model_kind model_amdvi, model_vtd, model_vtd_first;
+extern const struct model_kind model_vtd, model_vtd_first, model_amdvi, model_smmuv3, model_smmuv3_stage2, model_riscv, model_riscv_second;
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RISC-V IOMMU (RISC-V IOMMU Architecture Specification, version 1.0, and its extensions for non-leaf and range invalidation), whether its registers are found by a device tree or are BAR 0 of a PCI function.
+ * RISC-V IOMMU (RISC-V IOMMU Architecture Specification, version 1.0, and its extensions for non-leaf and range invalidation), whether its registers
+ * are found by a device tree or are BAR 0 of a PCI function.
  *
- * Devices are named by device_id: for PCI segment << 16 | BDF as far as the directory reaches. Page tables are riscv (first stage, Sv39 to Sv57) or riscv_x4 (second stage); a paging domain is
- * of the stage that its format is of, for requests without process_id. First-stage addresses that are not sign-extended (IOG_PGTABLE_SIGN_EXTENDED) end at half of what the page table
- * has: the upper half is hardware's only with its upper bits set (struct iog_domain_config, last). Page tables should not have 64 KiB leaves unless the unit is known to have Svnapot.
+ * Devices are named by device_id: for PCI segment << 16 | BDF as far as the directory reaches. Page tables are riscv (first stage, Sv39 to Sv57) or
+ * riscv_x4 (second stage); a paging domain is of the stage that its format is of, for requests without process_id. First-stage addresses that are not
+ * sign-extended (IOG_PGTABLE_SIGN_EXTENDED) end at half of what the page table has: the upper half is hardware's only with its upper bits set (struct
+ * iog_domain_config, last). Page tables should not have 64 KiB leaves unless the unit is known to have Svnapot.
  *
- * Replacing what a device is subject to is without a hole: where the contexts before and after differ in one word of those that hardware looks at, it is stored by itself; otherwise the page of
- * the directory is copied with the new context in it, and the one word that points to it is stored. With a directory of one level that cannot be: then accesses of the device are refused for a
- * moment on the way.
+ * Replacing what a device is subject to is without a hole: where the contexts before and after differ in one word of those that hardware looks at, it
+ * is stored by itself; otherwise the page of the directory is copied with the new context in it, and the one word that points to it is stored. With a
+ * directory of one level that cannot be: then accesses of the device are refused for a moment on the way.
  */
 #ifndef IOGATE_HW_RISCV_H
 #define IOGATE_HW_RISCV_H
@@ -149,7 +151,8 @@ IOG_API int iog_riscv_resume(struct iog_riscv *riscv);
 IOG_API int iog_riscv_device_ats(struct iog_riscv *riscv, uint32_t device, bool allow);
 
 /**
- * iog_riscv_interrupt() - take what the unit reports: faults, overflows, errors of the command queue. For the handlers of its interrupts, or called now and then.
+ * iog_riscv_interrupt() - take what the unit reports: faults, overflows, errors of the command queue. For the handlers of its interrupts, or called
+ * now and then.
  * @riscv: the unit.
  *
  * Takes at most as many faults as the queue has room for: one call is bounded, however many come.

@@ -2,12 +2,14 @@
 /*
  * Arm SMMUv3 (Arm IHI 0070), the non-secure programming interface.
  *
- * Devices are named by StreamID. Page tables are arm_s1_* (stage 1) or arm_s2_* (stage 2) of a granule that the unit has; a paging domain is of the stage that its format is of. Blocked devices have an
- * entry that aborts silently, as the architecture has it; streams that nobody has set have none, and their accesses are reported (no device).
+ * Devices are named by StreamID. Page tables are arm_s1_* (stage 1) or arm_s2_* (stage 2) of a granule that the unit has; a paging domain is of the
+ * stage that its format is of. Blocked devices have an entry that aborts silently, as the architecture has it; streams that nobody has set have none,
+ * and their accesses are reported (no device).
  *
- * Replacing what a stream is subject to is without a hole: where the entries before and after differ in one word of those that hardware looks at, it is stored last, and by itself. Where they differ in
- * more (stage 2 to stage 2, stage 1 to stage 2 and back), the second-level table is copied with the new entry in it, and the one word that points to it is stored. With a linear stream table that
- * cannot be: then accesses of the stream abort for a moment on the way.
+ * Replacing what a stream is subject to is without a hole: where the entries before and after differ in one word of those that hardware looks at, it
+ * is stored last, and by itself. Where they differ in more (stage 2 to stage 2, stage 1 to stage 2 and back), the second-level table is copied with
+ * the new entry in it, and the one word that points to it is stored. With a linear stream table that cannot be: then accesses of the stream abort for
+ * a moment on the way.
  */
 #ifndef IOGATE_HW_SMMUV3_H
 #define IOGATE_HW_SMMUV3_H

@@ -63,9 +63,7 @@ static void queue_restart(struct iog_riscv *riscv)
 
 	if (!iog_riscv_queue_set(riscv, CQCSR, 0)) {
 		iog_ring_drop(&riscv->ring);
-		atomic_store_explicit(riscv->answer, (uint32_t)riscv->ring.base, memory_order_relaxed);
-		rv_clean(riscv, (const void *)riscv->answer, sizeof(*riscv->answer));
-		/* The unit sets its head to 0 when the queue is turned on. */
+		/* An answer of before is below the ring's head, and ignored. The unit sets its head to 0 when the queue is turned on. */
 		iog_mmio_write32(&riscv->mmio, CQT, 0);
 	}
 	(void)iog_riscv_queue_set(riscv, CQCSR, CQCSR_RUNNING);

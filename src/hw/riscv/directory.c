@@ -2,10 +2,12 @@
 /*
  * The device directory (3.1): one to three levels of pages, the lowest of device contexts.
  *
- * A context changes in place where that is possible (../entry.h). Where it is not, its page is copied, changed, and the word that points to the page stored; the old page goes when hardware
- * has forgotten where it was. Neighbours in that page are the same in both. A directory of one level has no such word: there the context goes by "not valid", and the steps from there.
+ * A context changes in place where that is possible (../entry.h). Where it is not, its page is copied, changed, and the word that points to the page
+ * stored; the old page goes when hardware has forgotten where it was. Neighbours in that page are the same in both. A directory of one level has no
+ * such word: there the context goes by "not valid", and the steps from there.
  *
- * Locking: context_lock over stores; see riscv.h. Contexts are changed by one lane at a time, but for device_block(), which makes any invalid, by its first word.
+ * Locking: context_lock over stores; see riscv.h. Contexts are changed by one lane at a time, but for device_block(), which makes any invalid, by its
+ * first word.
  */
 #include "riscv.h"
 

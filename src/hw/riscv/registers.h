@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RISC-V IOMMU: registers (6), structures in memory (3), commands (4.1) and fault records (4.2), by the names and sections of the specification. Only what the driver uses.
+ * RISC-V IOMMU: registers (6), structures in memory (3), commands (4.1) and fault records (4.2), by the names and sections of the specification. Only
+ * what the driver uses.
  */
 #ifndef IOG_HW_RISCV_REGISTERS_H
 #define IOG_HW_RISCV_REGISTERS_H

@@ -7,8 +7,9 @@
  *   invalidate.c   IOTINVAL and ATS.INVAL           faults.c       the fault queue
  *   riscv.c        the unit: what it has, on and off
  *
- * Locking: the library calls domain_add, domain_remove and device_set one at a time (the unit's lock). context_lock is held over stores to device contexts, never over a wait, because
- * device_block() comes without the unit's lock. fault_lock is held over taking faults. The ring has its own (../ring.h).
+ * Locking: the library calls domain_add, domain_remove and device_set one at a time (the unit's lock). context_lock is held over stores to device
+ * contexts, never over a wait, because device_block() comes without the unit's lock. fault_lock is held over taking faults. The ring has its own
+ * (../ring.h).
  */
 #ifndef IOG_HW_RISCV_RISCV_H
 #define IOG_HW_RISCV_RISCV_H

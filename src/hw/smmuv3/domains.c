@@ -2,8 +2,9 @@
 /*
  * Paging domains: a context descriptor each (stage 1, SMMUv3 5.4), or the fields of a stream table entry (stage 2, 5.2).
  *
- * A domain's number is its ASID, with VMID 0, or its VMID: numbers begin at 1, so stage 2 never meets the VMID that stage 1 is tagged with. A descriptor is written while no stream table entry
- * leads to it and is not changed before the last has been led elsewhere, so it needs no invalidation of its own.
+ * A domain's number is its ASID, with VMID 0, or its VMID: numbers begin at 1, so stage 2 never meets the VMID that stage 1 is tagged with. A
+ * descriptor is written while no stream table entry leads to it and is not changed before the last has been led elsewhere, so it needs no
+ * invalidation of its own.
  */
 #include "smmuv3.h"
 

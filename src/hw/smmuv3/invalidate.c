@@ -4,9 +4,9 @@
  *
  *   leaf entries only       TLBI by address, Leaf = 1
  *   walk caches, too        TLBI by address, Leaf = 0, with TTL = 0: of any level
- * With range invalidation (RIL) a run of 2^scale * (num + 1) granules is one command, so that a range of any length takes a few; without, a leaf is, or for a table that was unlinked its span:
- * one address in it is enough for what was cached on the way to that table. A table that is not of the lowest level went after those below it, each of which is recorded by itself; but rather than
- * rely on it the domain is forgotten as a whole.
+ * With range invalidation (RIL) a run of 2^scale * (num + 1) granules is one command, so that a range of any length takes a few; without, a leaf is,
+ * or for a table that was unlinked its span: one address in it is enough for what was cached on the way to that table. A table that is not of the
+ * lowest level went after those below it, each of which is recorded by itself; but rather than rely on it the domain is forgotten as a whole.
  *
  * What is not present is never cached.
  */
@@ -49,7 +49,8 @@ static uint32_t level_shift(const struct smmu_domain *domain, uint32_t level)
 }
 
 /*
- * The level that all leaves in a range are of, as commands have it (3 is the lowest), if the smallest leaf says so: no larger one fits in the range. 0: not known.
+ * The level that all leaves in a range are of, as commands have it (3 is the lowest), if the smallest leaf says so: no larger one fits in the range.
+ * 0: not known.
  */
 static uint64_t ttl_of(const struct smmu_domain *domain, const struct iog_range *range, uint64_t page_size)
 {

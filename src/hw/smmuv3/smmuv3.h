@@ -7,8 +7,9 @@
  *   events.c      faults and global errors         invalidate.c  TLBI and ATC_INV
  *   smmuv3.c      the unit: what it has, on and off
  *
- * Locking: the library calls domain_add, domain_remove and device_set one at a time (the unit's lock). ste_lock is held over stores to stream table entries, never over a wait, because
- * device_block() comes without the unit's lock. event_lock is held over taking events. The ring has its own (../ring.h).
+ * Locking: the library calls domain_add, domain_remove and device_set one at a time (the unit's lock). ste_lock is held over stores to stream table
+ * entries, never over a wait, because device_block() comes without the unit's lock. event_lock is held over taking events. The ring has its own
+ * (../ring.h).
  */
 #ifndef IOG_HW_SMMUV3_SMMUV3_H
 #define IOG_HW_SMMUV3_SMMUV3_H

@@ -2,10 +2,12 @@
 /*
  * The stream table (SMMUv3 3.3, 5.1, 5.2): what each stream is subject to.
  *
- * An entry changes in place where that is possible (../entry.h). Where it is not, the page of the second-level table is copied, changed, and the level 1 descriptor, one word, stored; the old page
- * goes when hardware has forgotten the descriptor. Neighbours in that page are the same in both. In a linear table the entry goes by "abort": one word, then the steps from there.
+ * An entry changes in place where that is possible (../entry.h). Where it is not, the page of the second-level table is copied, changed, and the
+ * level 1 descriptor, one word, stored; the old page goes when hardware has forgotten the descriptor. Neighbours in that page are the same in both.
+ * In a linear table the entry goes by "abort": one word, then the steps from there.
  *
- * Locking: ste_lock over stores; see smmuv3.h. Entries are changed by one lane at a time, but for device_block(), which turns any into an abort, by its first word.
+ * Locking: ste_lock over stores; see smmuv3.h. Entries are changed by one lane at a time, but for device_block(), which turns any into an abort, by
+ * its first word.
  */
 #include "../entry.h"
 #include "smmuv3.h"
