@@ -54,10 +54,15 @@ const char *iog_sim_source_words(uint32_t source, char *words)
 	return words;
 }
 
+uintptr_t iog_sim_thread(void)
+{
+	return (uintptr_t)&thread_mark;
+}
+
 bool iog_sim_reporting(struct iog_sim *sim)
 {
 	/* Relaxed: only this thread ever stores this thread's mark. */
-	return atomic_load_explicit(&sim->reporter, memory_order_relaxed) == (uintptr_t)&thread_mark;
+	return atomic_load_explicit(&sim->reporter, memory_order_relaxed) == iog_sim_thread();
 }
 
 static void print_violation(struct iog_sim *sim, const struct iog_sim_violation *violation)
@@ -96,7 +101,7 @@ void iog_sim_violation(struct iog_sim *sim, enum iog_sim_violation_kind kind, ui
 		print_violation(sim, &violation);
 		return;
 	}
-	atomic_store_explicit(&sim->reporter, (uintptr_t)&thread_mark, memory_order_relaxed);
+	atomic_store_explicit(&sim->reporter, iog_sim_thread(), memory_order_relaxed);
 	sim->violation(sim->violation_ctx, &violation);
 	atomic_store_explicit(&sim->reporter, 0, memory_order_relaxed);
 }

@@ -31,4 +31,7 @@ const char *iog_sim_source_words(uint32_t source, char *words);
 /* Whether the calling thread is inside the violation callback of @sim, and so holds its lock. */
 bool iog_sim_reporting(struct iog_sim *sim);
 
+/* Tells the calling thread from all others that live; never 0. */
+uintptr_t iog_sim_thread(void);
+
 #endif

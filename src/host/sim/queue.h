@@ -77,6 +77,8 @@ struct queue {
 	uint64_t waits_begun;
 
 	struct waiter *waiters;
+	uintptr_t thread; /* that waited first */
+	bool threads;     /* others have waited, too */
 	uint64_t raw_last;   /* the last command that came without a waiter */
 	int raw_outcome;     /* what has become of those that were lost; 0: none were */
 	uint64_t busy_until; /* when hardware will have executed all that is in the ring */

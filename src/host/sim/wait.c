@@ -10,7 +10,7 @@
 
 /* Longer than this is left to other threads; shorter is looked at all the time. */
 #define SPIN_NS 5000
-/* How often a wait that will not complete lets others run before its deadline is taken to have come. */
+/* How often a wait that will not complete lets the others run that wait here, too, before its deadline is taken to have come. */
 #define STALL_YIELDS 8
 
 /* What running a wait has to give when hardware aborted it: submit again. */
@@ -45,8 +45,13 @@ uint64_t iog_sim_random(struct iog_sim *sim)
 
 void iog_sim_waiter_enter(struct iog_sim *sim, struct waiter *waiter)
 {
-	*waiter = (struct waiter){ .next = sim->queue.waiters };
-	sim->queue.waiters = waiter;
+	struct queue *queue = &sim->queue;
+
+	*waiter = (struct waiter){ .next = queue->waiters };
+	queue->waiters = waiter;
+	if (!queue->thread)
+		queue->thread = iog_sim_thread();
+	queue->threads |= queue->thread != iog_sim_thread();
 }
 
 void iog_sim_waiter_leave(struct iog_sim *sim, struct waiter *waiter)
@@ -157,14 +162,15 @@ static void wait_look(struct iog_sim *sim)
 		iog_sim_queue_recover(sim, queue->fate == WAIT_ABORTS ? ABORTED : -IOG_ETIMEDOUT);
 }
 
-static void pass_time(struct iog_sim *sim, uint64_t due, uint64_t number)
+/* @others: there are, whom this lets run. On a busy machine each time is long. */
+static void pass_time(struct iog_sim *sim, uint64_t due, uint64_t number, bool others)
 {
 	while (atomic_load_explicit(&sim->queue.done, memory_order_relaxed) < number) {
 		uint64_t now = iog_sim_now(sim);
 
 		if (now >= due)
 			return;
-		if (due - now > SPIN_NS)
+		if (others && due - now > SPIN_NS)
 			sched_yield();
 #if defined(__x86_64__) || defined(__i386__)
 		else
@@ -179,14 +185,15 @@ static void wait_settle(struct iog_sim *sim)
 	struct queue *queue = &sim->queue;
 	uint64_t number = queue->waits_begun;
 	bool hopeless = queue->fate == WAIT_STALLS || queue->fate == WAIT_IS_LOST;
+	bool others = queue->threads;
 	uint64_t due = queue->due, now;
 
 	if (!queue->spurious) {
 		sim_unlock(sim);
-		for (uint32_t n = 0; hopeless && n < STALL_YIELDS; n++)
+		for (uint32_t n = 0; hopeless && others && n < STALL_YIELDS; n++)
 			sched_yield();
 		if (!hopeless)
-			pass_time(sim, due, number);
+			pass_time(sim, due, number, others);
 		sim_lock(sim);
 	}
 	if (!queue->running || queue->waits_begun != number)
@@ -241,13 +248,14 @@ void iog_sim_wait_room(struct iog_sim *sim)
 {
 	struct queue *queue = &sim->queue;
 	uint64_t number = queue->submitted, due = queue->busy_until;
+	bool others = queue->threads;
 
 	if (queue->running) {
 		wait_settle(sim);
 		return;
 	}
 	sim_unlock(sim);
-	pass_time(sim, due, UINT64_MAX);
+	pass_time(sim, due, UINT64_MAX, others);
 	sim_lock(sim);
 	if (!queue->running && number > queue->executed)
 		iog_sim_queue_execute(sim, number, true);
