@@ -99,6 +99,11 @@ int iog_vtd_interrupts_stop(struct iog_vtd *vtd)
 	return vtd->entries ? iog_vtd_command(vtd, VTD_IRE, false) : 0;
 }
 
+static uint64_t *entry_of(const struct iog_vtd *vtd, uint32_t index)
+{
+	return vtd->entries + (size_t)index * 2;
+}
+
 static bool is_taken(const struct iog_vtd *vtd, uint32_t index)
 {
 	return vtd->taken[index / 64] >> index % 64 & 1;
@@ -141,7 +146,7 @@ int iog_vtd_interrupt_alloc(struct iog_vtd *vtd, uint32_t device, uint32_t count
 	flags = spin_lock(&vtd->tables_lock, vtd->platform);
 	found = run_find(vtd, count, index);
 	for (uint32_t n = 0; found && n < count; n++) {
-		uint64_t *entry = &vtd->entries[2 * (*index + n)];
+		uint64_t *entry = entry_of(vtd, *index + n);
 
 		vtd->taken[(*index + n) / 64] |= UINT64_C(1) << (*index + n) % 64;
 		__atomic_store_n(&entry[1], IRTE_OWNER(device & 0xffff), __ATOMIC_RELAXED);
@@ -194,8 +199,8 @@ int iog_vtd_interrupt_route(struct iog_vtd *vtd, uint32_t index, const struct io
 		return error;
 	flags = spin_lock(&vtd->tables_lock, vtd->platform);
 	if (is_taken(vtd, index)) {
-		former = vtd_entry_load(&vtd->entries[2 * index]);
-		vtd_entry_store(vtd, &vtd->entries[2 * index], word);
+		former = vtd_entry_load(entry_of(vtd, index));
+		vtd_entry_store(vtd, entry_of(vtd, index), word);
 	} else {
 		error = -IOG_ENOENT;
 	}
@@ -225,7 +230,7 @@ int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count)
 	for (uint32_t n = 0; n < count; n++)
 		owned = owned && is_taken(vtd, index + n);
 	for (uint32_t n = 0; owned && n < count; n++)
-		vtd_entry_store(vtd, &vtd->entries[2 * (index + n)], 0);
+		vtd_entry_store(vtd, entry_of(vtd, index + n), 0);
 	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
 	if (!owned)
 		return -IOG_ENOENT;

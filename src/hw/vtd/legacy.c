@@ -7,7 +7,7 @@
  */
 #include "vtd.h"
 
-#define ENTRY_WORDS 2
+#define ENTRY_WORDS ((size_t)2)
 
 /* Low word (9.3) */
 #define CONTEXT_TT(type) ((uint64_t)(type) << 2)

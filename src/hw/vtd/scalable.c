@@ -8,7 +8,7 @@
 #include "vtd.h"
 
 #define HALF 128
-#define CONTEXT_WORDS 4
+#define CONTEXT_WORDS ((size_t)4)
 #define PASID_WORDS 8
 
 /* Context entry, first word (9.4). PDTS = 0: 128 directory entries */
