@@ -5,12 +5,14 @@
  * Points are numbered as they are reported: 1 off, 2 translated, 3 remapped, 4 unmapped, 5 refused, 7 tables reclaimed. Every one that invalidation decides has its negative control: the same steps without
  * the invalidation must show what the device remembers.
  *
- * The model logs no event for what a page table refuses, so that a refusal is judged by memory that is untouched; how events are decoded is asserted in amdvi_test.c. It has no walk caches, and
+ * The model logs no event for what it refuses, so that a refusal is judged by memory that is untouched; how events are decoded is asserted in amdvi_test.c. It has no walk caches, and
  * takes any invalidation of pages for one of the domain: commands are asserted there, too. It takes bit 8 of a domain id for a reserved one, so that ids end below 256 here.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include <iogate/dma.h>
+#include <iogate/domain.h>
 #include <iogate/gather.h>
 #include <iogate/hw/amdvi.h>
 #include <iogate/pgtable.h>
@@ -300,8 +302,11 @@ static void point_refused(struct bed *bed)
 
 /*
  * 7: a table that was emptied is unlinked, its memory reused for other data, which looks like entries that lead to C. The device never goes there.
+ *
+ * The control: QEMU's model has no walk caches, so it does not go there either when the invalidation that drops them is left out. The commands are asserted in tests/hw/amdvi_test.c, and the simulated
+ * unit has such caches, and finds that the device does.
  */
-static void point_reclaimed(struct bed *bed)
+static void point_reclaimed(struct bed *bed, bool control)
 {
 	struct iog_pgtable_stats before, after;
 	uint64_t *page;
@@ -311,8 +316,12 @@ static void point_reclaimed(struct bed *bed)
 	paint(bed->c, 90);
 	CLAIM(7, device_reads(bed, HIGH), "the table is used");
 	unmap(bed, HIGH, PAGE);
+	/* The page itself is forgotten in either case: what is left out is the tables'. */
+	CLAIM(7, !bed->unit->ops->invalidate(bed->unit, ID, &(struct iog_gather){ .nr_ranges = 1, .ranges = { { HIGH, HIGH + PAGE - 1 } } }), "forget the page");
+	bed->forgetful = control;
 	CLAIM(7, !iog_pgtable_trim(bed->pgtable, &bed->gather, NULL), "trim");
 	forget(bed);
+	bed->forgetful = false;
 	CLAIM(7, !iog_tablemem_trim(bed->tablemem, 0), "trim memory");
 	iog_pgtable_stats(bed->pgtable, &after);
 	CLAIM(7, after.released > before.released && after.table_bytes == PAGE, "tables have gone, %" PRIu64 " bytes are left", after.table_bytes);
@@ -320,7 +329,7 @@ static void point_reclaimed(struct bed *bed)
 	page = bed->platform->pages_alloc(bed->platform->ctx, SIZE_2M);
 	for (uint32_t n = 0; page && n < SIZE_2M / 8; n++)
 		page[n] = paddr_of(bed, bed->c) | LEAF;
-	CLAIM(7, page && device_writes(bed, HIGH) && painted(bed->c, 90), "the device does not walk what was a table");
+	CLAIM(7, page && device_writes(bed, HIGH) && painted(bed->c, 90), control ? "control: the model has no walk caches" : "the device does not walk what was a table");
 	bed->platform->pages_free(bed->platform->ctx, page, SIZE_2M);
 }
 
@@ -395,6 +404,40 @@ static void handed_over(struct bed *bed)
 	forget(bed);
 }
 
+/* As a driver of a device sees it: a domain of the library, the DMA API. */
+static void by_the_api(struct bed *bed)
+{
+	struct iog_domain *domain = NULL;
+	struct iog_device *device = NULL;
+	iog_iova_t x = 0, y = 0;
+	int error;
+
+	/* Its own number behind the unit, and its own page table. */
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_BLOCKED, 0), "out of the other domain");
+	error = iog_domain_create(&(struct iog_domain_config){ .platform = bed->platform,
+							       .pgtable = { .ops = &iog_amdv1_counted, .tablemem = bed->tablemem, .ias = 48, .flags = bed->unit->pgtable_flags } },
+				  &domain);
+	if (!error)
+		error = iog_device_create(&(struct iog_device_config){ .platform = bed->platform, .unit = bed->unit, .id = DEVICE }, &device);
+	if (!error)
+		error = iog_domain_attach(domain, device);
+	CLAIM(0, !error, "domain and device: %s", iog_strerror(error));
+	if (error)
+		return;
+	for (uint32_t n = 0; n < 8; n++) {
+		paint(bed->a + 100, (uint8_t)(160 + n));
+		paint(bed->b + 200, 100);
+		CLAIM(0, !iog_dma_map(device, 0, paddr_of(bed, bed->a) + 100, BYTES, IOG_DMA_TO_DEVICE, 0, &x), "map");
+		CLAIM(0, !iog_dma_map(device, 0, paddr_of(bed, bed->b) + 200, BYTES, IOG_DMA_FROM_DEVICE, 0, &y), "map");
+		CLAIM(0, device_copies(bed, x, y) && painted(bed->b + 200, (uint8_t)(160 + n)), "the device copies");
+		CLAIM(0, !iog_dma_unmap(device, 0, x, BYTES, IOG_DMA_TO_DEVICE, 0) && !iog_dma_unmap(device, 0, y, BYTES, IOG_DMA_FROM_DEVICE, 0), "unmap");
+		paint(bed->b + 200, 100);
+		CLAIM(0, device_writes(bed, y) && painted(bed->b + 200, 100), "memory is untouched after unmap");
+	}
+	CLAIM(0, !iog_device_destroy(device) && !iog_domain_destroy(domain), "device and domain go");
+	CLAIM(0, !bed->unit->ops->device_set(bed->unit, DEVICE, IOG_DOMAIN_PAGING, ID), "back in the other domain");
+}
+
 static void judge_way(const struct way *way)
 {
 	struct bed *bed = malloc(sizeof(*bed));
@@ -425,7 +468,9 @@ static void judge_way(const struct way *way)
 	point_unmapped(bed, HIGH, SIZE_64K);
 	point_unmapped(bed, HIGH, SIZE_2M);
 	point_refused(bed);
-	point_reclaimed(bed);
+	point_reclaimed(bed, false);
+	point_reclaimed(bed, true);
+	by_the_api(bed);
 	replaced(bed);
 	handed_over(bed);
 
