@@ -385,6 +385,16 @@ static void life(void **state)
 	assert_int_equal(iog_amdvi_enable(amdvi), 0);
 	assert_int_equal(iog_amdvi_destroy(amdvi), -IOG_EBUSY);
 
+	/* Half on is not on: the next call goes through all of it. */
+	assert_int_equal(iog_amdvi_disable(amdvi), 0);
+	fake.lose_waits = 1;
+	assert_int_equal(iog_amdvi_enable(amdvi), -IOG_ETIMEDOUT);
+	assert_int_equal(iog_amdvi_destroy(amdvi), -IOG_EBUSY);
+	fake.logged = 0;
+	assert_int_equal(iog_amdvi_enable(amdvi), 0);
+	expect(&fake, 0, UINT64_C(8) << 60, 0);
+	fake.logged = 0;
+
 	/* Disabled: everything forgotten, buffers off, and then translation. */
 	fake.written = 0;
 	assert_int_equal(iog_amdvi_disable(amdvi), 0);

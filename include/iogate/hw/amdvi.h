@@ -139,7 +139,7 @@ IOG_API void iog_amdvi_info(const struct iog_amdvi *amdvi, struct iog_amdvi_info
  * the old one was segmented translation is off for a few register accesses. What hardware remembers of before is dropped; old events are dropped, too, and an exclusion range is turned off.
  *
  * Context: no other call on it running; waits for hardware.
- * Return: 0; -IOG_ETIMEDOUT or -IOG_EIO if the unit does not do what it is told: it is as it was if the table was not yet taken, or else on, with this table.
+ * Return: 0; -IOG_ETIMEDOUT or -IOG_EIO if the unit does not do what it is told: how far it came is not known. Call it again, or iog_amdvi_disable().
  */
 IOG_API int iog_amdvi_enable(struct iog_amdvi *amdvi);
 
@@ -150,7 +150,7 @@ IOG_API int iog_amdvi_enable(struct iog_amdvi *amdvi);
  * For shutdown, after devices have been told to be quiet and are no bus masters any more, and for suspend; after a resume, iog_amdvi_enable() sets everything up again.
  *
  * Context: no other call on it running; waits for hardware.
- * Return: 0; -IOG_ETIMEDOUT or -IOG_EIO if the unit does not answer: what is on and off is then not known, and nothing may be given back.
+ * Return: 0; -IOG_ETIMEDOUT or -IOG_EIO if the unit does not answer: what is on and off is then not known, and nothing may be given back. Call it again.
  */
 IOG_API int iog_amdvi_disable(struct iog_amdvi *amdvi);
 

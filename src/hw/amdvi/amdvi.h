@@ -104,7 +104,8 @@ struct iog_amdvi {
 	uint64_t timeout_ns;
 	bool was_enabled;
 	uint32_t identity_id; /* domain id of devices that are not translated */
-	_Atomic bool running; /* hardware may remember something: invalidations are submitted */
+	bool enabled;	      /* all of iog_amdvi_enable() has been done */
+	_Atomic bool running; /* hardware may read the tables, and remember: invalidations are submitted */
 
 	struct spinlock tables_lock;
 	uint64_t *table; /* of devices */

@@ -313,7 +313,7 @@ int iog_amdvi_enable(struct iog_amdvi *amdvi)
 	uint64_t pages = amdvi->table_bytes / AMDVI_PAGE - 1;
 	int error;
 
-	if (atomic_load_explicit(&amdvi->running, memory_order_relaxed))
+	if (amdvi->enabled)
 		return 0;
 	error = stop(amdvi);
 	if (error)
@@ -325,10 +325,13 @@ int iog_amdvi_enable(struct iog_amdvi *amdvi)
 	amdvi->control = 0;
 	iog_amdvi_control(amdvi, 0, AMDVI_IOMMU_EN | AMDVI_CMD_BUF_EN | AMDVI_EVENT_LOG_EN | AMDVI_COHERENT | inv_timeout(amdvi) | link_bits(amdvi) |
 				     (amdvi->config.flags & IOG_AMDVI_INTERRUPT ? AMDVI_EVENT_INT_EN : 0) | (levels_guest(amdvi) ? AMDVI_GT_EN : 0));
-	error = iog_mmio_poll32(&amdvi->mmio, AMDVI_STATUS, AMDVI_CMD_BUF_RUN, AMDVI_CMD_BUF_RUN, amdvi->timeout_ns, NULL);
 	/* Release: from here on hardware may remember; pairs with the acquires of those who ask whether it may. */
 	atomic_store_explicit(&amdvi->running, true, memory_order_release);
-	return error ? error : iog_amdvi_invalidate_all(amdvi);
+	error = iog_mmio_poll32(&amdvi->mmio, AMDVI_STATUS, AMDVI_CMD_BUF_RUN, AMDVI_CMD_BUF_RUN, amdvi->timeout_ns, NULL);
+	if (!error)
+		error = iog_amdvi_invalidate_all(amdvi);
+	amdvi->enabled = !error;
+	return error;
 }
 
 int iog_amdvi_disable(struct iog_amdvi *amdvi)
@@ -337,6 +340,7 @@ int iog_amdvi_disable(struct iog_amdvi *amdvi)
 
 	if (!atomic_load_explicit(&amdvi->running, memory_order_relaxed))
 		return 0;
+	amdvi->enabled = false;
 	/* The last in the buffer, so that what was submitted before is carried out. A unit that has lost its state remembers nothing. */
 	if (iog_mmio_read64(&amdvi->mmio, AMDVI_CONTROL) & AMDVI_CMD_BUF_EN) {
 		error = iog_amdvi_invalidate_all(amdvi);
