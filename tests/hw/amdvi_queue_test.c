@@ -216,7 +216,7 @@ static void *lane(void *argument)
 
 	gather->ranges[0] = (struct iog_range){ (uint64_t)member->lane << 12, ((uint64_t)member->lane << 12) + 0xfff };
 	gather->nr_ranges = 1;
-	for (uint64_t n = 0; n < kit_scaled(1500) && !member->wrong; n++) {
+	for (uint64_t n = 0; n < kit_scaled(200) && !member->wrong; n++) {
 		before = atomic_load(&crew->carried[member->lane]);
 		while ((error = unit->ops->invalidate(unit, 1, gather)) == -IOG_EAGAIN)
 			member->again++;
