@@ -435,12 +435,16 @@ static __attribute__((noinline)) int unmap_run(struct domain_lane *lane, iog_iov
 /* Entries that come between two looks at those that wait: what each of their calls would have given back goes in one. */
 #define LOOK_EVERY (DRAIN_STEP / DRAIN_FEW)
 
+/* If a flush is due, it gives back as much as a look does otherwise. */
 static __attribute__((noinline)) int look(struct domain_lane *lane)
 {
 	uint32_t most = lane->domain->deferred_entries, nr;
 	int error = 0;
 
-	(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
+	if (lazy_left(lane))
+		(void)iog_domain_drain(lane, lane, DRAIN_STEP, &error);
+	else if (iog_domain_flush_lane(lane))
+		return -IOG_EAGAIN;
 	error = iog_domain_make_room(lane);
 	nr = ring_nr(lane);
 	if (lane->nr_waiting)
@@ -464,7 +468,7 @@ static bool get_ready(struct domain_lane *lane, uint64_t size)
 	uint64_t credit;
 	uint32_t pages = 0;
 
-	if ((lazy_left(lane) || !iog_domain_flush_lane(lane)) && (ring_nr(lane) < lane->held_look || !look(lane)) && credit_take(lane, size)) {
+	if (((lazy_left(lane) && ring_nr(lane) < lane->held_look) || !look(lane)) && credit_take(lane, size)) {
 		credit = (lane->held_credit - atomic_load_explicit(&lane->held_bytes, memory_order_relaxed)) / size;
 		pages = less(less(lane->held_look - ring_nr(lane), lazy_left(lane)), credit < UINT32_MAX ? (uint32_t)credit : UINT32_MAX);
 		atomic_store_explicit(&lane->held_pages, pages, memory_order_relaxed);
