@@ -70,6 +70,7 @@ _Noreturn void kernel_main(uintptr_t boot)
 	struct iog_fault_config faults = { .fn = on_fault };
 	struct iog_domain_config domain_config = { .platform = &platform };
 	struct iog_device_config device_config = { .platform = &platform };
+	struct iog_discover_error malformed;
 	struct iog_location location;
 	struct firmware firmware;
 	struct unit unit;
@@ -86,7 +87,10 @@ _Noreturn void kernel_main(uintptr_t boot)
 	/* The unit that the device is behind, and what the unit calls it. */
 	require(edu_find(&edu), "a device");
 	CHECK(machine_firmware(boot, &firmware));
-	CHECK(firmware.read(firmware.table, firmware.size, NULL, NULL, NULL));
+	if (firmware.read(firmware.table, firmware.size, NULL, NULL, &malformed)) {
+		print("failed: %s, offset %u: %s\n", malformed.table, (uint64_t)malformed.offset, malformed.text);
+		machine_exit(1);
+	}
 	CHECK(iog_discover_device(firmware.read, firmware.table, firmware.size, NULL, 0, edu.bdf, &location, NULL));
 	CHECK(iog_discover_reserved(firmware.read, firmware.table, firmware.size, NULL, 0, edu.bdf, on_reserved, NULL, NULL));
 	print("found: a unit at 0x%x, and behind it device 0x%x\n", location.unit.base, (uint64_t)location.id);
