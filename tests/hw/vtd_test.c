@@ -273,6 +273,40 @@ static void device_tlbs(void **state)
 	fake_fini(&fake);
 }
 
+/* A device falls silent while it is moved: what hardware may have fetched of the domain that it does not join is forgotten, under that domain's number. */
+static void taken_back(void **state)
+{
+	(void)state;
+	for (uint32_t scalable = 0; scalable < 2; scalable++) {
+		struct iog_vtd *vtd;
+		uint32_t n = 0;
+
+		fake_init(&fake, FAKE_CAP, (scalable ? FAKE_ECAP_SCALABLE : FAKE_ECAP) | VTD_ECAP_DT);
+		vtd = fake_driver(&fake, scalable ? IOG_VTD_SCALABLE : 0, NULL);
+		assert_int_equal(domain_add(vtd, ID, "vtdss", 4, 0x20000), 0);
+		assert_int_equal(domain_add(vtd, ID + 1, "vtdss", 4, 0x30000), 0);
+		assert_int_equal(iog_vtd_device_ats(vtd, FAKE_DEVICE, 32), 0);
+		assert_int_equal(device_set(vtd, IOG_DOMAIN_PAGING, ID), 0);
+		fake.logged = 0;
+		fake.mute_sid = FAKE_SID;
+		assert_int_equal(device_set(vtd, IOG_DOMAIN_PAGING, ID + 1), -IOG_ETIMEDOUT);
+		fake.mute_sid = 0;
+		while (n < fake.logged && (fake.log[n].words[0] & 0xf) != VTD_DEVICE)
+			n++;
+		expect(++n, VTD_CONTEXT | 3 << 4 | (ID + 1) << 16 | (uint64_t)FAKE_SID << 32, 0);
+		if (scalable)
+			expect(++n, VTD_PASID | 1 << 4 | (ID + 1) << 16, 0);
+		expect(++n, DOMAIN_OF(ID + 1), 0);
+		expect_end(n + 1);
+		assert_int_equal(iog_vtd_device_ats(vtd, FAKE_DEVICE, 0), 0);
+		assert_int_equal(device_set(vtd, IOG_DOMAIN_BLOCKED, 0), 0);
+		domain_remove(vtd, ID);
+		domain_remove(vtd, ID + 1);
+		fake_driver_end(vtd);
+		fake_fini(&fake);
+	}
+}
+
 /* What hardware would find at the moment when it is told: the new entry, by its root. */
 static void see_entry(struct fake *unit)
 {
@@ -478,6 +512,7 @@ int main(void)
 		cmocka_unit_test(walk_caches),
 		cmocka_unit_test(first_stage),
 		cmocka_unit_test(device_tlbs),
+		cmocka_unit_test(taken_back),
 		cmocka_unit_test(legacy_entries),
 		cmocka_unit_test(scalable_entries),
 		cmocka_unit_test(registers),

@@ -116,11 +116,14 @@ static void tables_set(struct iog_vtd *vtd, uint32_t device, const struct vtd_bi
 	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
 }
 
-/* The former binding again. It needs no more pages than the change has put out of use, and those hardware may read as what they were. */
-static void take_back(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding *former, struct vtd_spare *spare)
+/*
+ * The former binding again, and what hardware may have fetched of the other meanwhile is forgotten, under that one's domain id. It needs no more pages than the change has put out of use, and
+ * those hardware may read as what they were.
+ */
+static void take_back(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding *binding, const struct vtd_binding *former, struct vtd_spare *spare)
 {
 	tables_set(vtd, device, former, spare, NULL);
-	(void)forget(vtd, device, former, former);
+	(void)forget(vtd, device, binding, former);
 	spare_keep(vtd, spare);
 }
 
@@ -150,7 +153,7 @@ int iog_vtd_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_t
 	if (!error)
 		error = forget_device_tlb(vtd, device, former.ats_depth);
 	if (error)
-		take_back(vtd, device, &former, &spare);
+		take_back(vtd, device, &binding, &former, &spare);
 	else
 		spare_free(vtd, &spare);
 	return error;
