@@ -351,6 +351,58 @@ static void device_tlbs(void **state)
 	fake_fini(&fake);
 }
 
+/* The log becomes full, and is drained by somebody, while commands are waited for. */
+static struct iog_amdvi *drained;
+
+static void flood_and_drain(void *ctx)
+{
+	struct fake *fake = ctx;
+
+	if (!fake->held)
+		return;
+	pthread_mutex_lock(&fake->lock);
+	while (fake_event(fake, UINT64_C(2) << 60 | 0x20, 0))
+		;
+	pthread_mutex_unlock(&fake->lock);
+	while (iog_amdvi_interrupt(drained))
+		;
+	pthread_mutex_lock(&fake->lock);
+	fake->held = false;
+	fake_run(fake);
+	pthread_mutex_unlock(&fake->lock);
+}
+
+/* A log that was full does not say which devices fell silent: nothing is believed, and it is asked again. */
+static void device_tlb_unheard(void **state)
+{
+	struct iog_amdvi *amdvi;
+	struct iog_unit *unit;
+	struct fake fake;
+
+	(void)state;
+	fake_init(&fake);
+	fake.platform.relax = flood_and_drain;
+	amdvi = fake_ready(&fake);
+	unit = iog_amdvi_unit(amdvi);
+	assert_int_equal(iog_amdvi_device_ats(amdvi, 0x18, 16), 0);
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_PAGING, 1), 0);
+	for (uint32_t round = 0; round < 3; round++) {
+		while (fake_event(&fake, UINT64_C(2) << 60 | 0x20, 0))
+			;
+		assert_int_equal(unit->ops->device_invalidate(unit, 0x18, NULL), -IOG_EAGAIN);
+		while (iog_amdvi_interrupt(amdvi))
+			;
+		assert_int_equal(unit->ops->device_invalidate(unit, 0x18, NULL), 0);
+	}
+	drained = amdvi;
+	fake.held = true;
+	assert_int_equal(unit->ops->device_invalidate(unit, 0x18, NULL), -IOG_EAGAIN);
+	assert_int_equal(unit->ops->device_invalidate(unit, 0x18, NULL), 0);
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_BLOCKED, 0), 0);
+	fake_done(amdvi);
+	fake_fini(&fake);
+}
+
 static uint32_t written_at(const struct fake *fake, uint32_t offset, uint32_t nth)
 {
 	for (uint32_t n = 0; n < fake->written; n++)
@@ -508,7 +560,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands),    cmocka_unit_test(covered),     cmocka_unit_test(entries),    cmocka_unit_test(five_levels), cmocka_unit_test(taken_back),
-		cmocka_unit_test(device_tlbs), cmocka_unit_test(life),	      cmocka_unit_test(one_by_one), cmocka_unit_test(refused),
+		cmocka_unit_test(device_tlbs), cmocka_unit_test(device_tlb_unheard), cmocka_unit_test(life),	      cmocka_unit_test(one_by_one), cmocka_unit_test(refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

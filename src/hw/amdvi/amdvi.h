@@ -127,6 +127,7 @@ struct iog_amdvi {
 	/* Devices whose TLB did not answer in time are counted, so that whoever waits for one knows: number of such events, and the last device. */
 	_Atomic uint32_t tlb_timeouts;
 	_Atomic uint32_t tlb_device;
+	_Atomic uint32_t log_losses; /* times that the log was full: who fell silent meanwhile is not known */
 	struct amdvi_counters counters;
 };
 
@@ -196,5 +197,7 @@ void iog_amdvi_table_reset(struct iog_amdvi *amdvi);
 void iog_amdvi_events_reset(struct iog_amdvi *amdvi);
 /* Whether the log says that @device has not answered since there were @before such events; what is in the log stays there. */
 bool iog_amdvi_tlb_timed_out(struct iog_amdvi *amdvi, uint32_t device, uint32_t before);
+/* Whether the log is full, or has been since there were @before such times. */
+bool iog_amdvi_log_lost(struct iog_amdvi *amdvi, uint32_t before);
 
 #endif

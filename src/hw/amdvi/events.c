@@ -163,6 +163,8 @@ static void overflow(struct iog_amdvi *amdvi, uint32_t status)
 {
 	if (status & AMDVI_EVENT_OVERFLOW) {
 		iog_fault_log_overflow(amdvi->faults);
+		/* Release: before the status says nothing of it any more; pairs with the acquire in iog_amdvi_log_lost(). */
+		atomic_fetch_add_explicit(&amdvi->log_losses, 1, memory_order_release);
 		iog_amdvi_control(amdvi, AMDVI_EVENT_LOG_EN, 0);
 		iog_mmio_write32(&amdvi->mmio, AMDVI_STATUS, AMDVI_EVENT_OVERFLOW);
 		iog_amdvi_control(amdvi, 0, AMDVI_EVENT_LOG_EN);
@@ -228,6 +230,15 @@ bool iog_amdvi_tlb_timed_out(struct iog_amdvi *amdvi, uint32_t device, uint32_t 
 	/* Acquire: pairs with the release in tlb_timeout_note(). After the log: what was drained meanwhile is counted by now. */
 	now = atomic_load_explicit(&amdvi->tlb_timeouts, memory_order_acquire);
 	return now - before > 1 || (now != before && atomic_load_explicit(&amdvi->tlb_device, memory_order_relaxed) == device);
+}
+
+bool iog_amdvi_log_lost(struct iog_amdvi *amdvi, uint32_t before)
+{
+	/* The status first: whoever clears it has counted before. */
+	if (iog_mmio_read32(&amdvi->mmio, AMDVI_STATUS) & AMDVI_EVENT_OVERFLOW)
+		return true;
+	/* Acquire: pairs with the release in overflow(). */
+	return atomic_load_explicit(&amdvi->log_losses, memory_order_acquire) != before;
 }
 
 void iog_amdvi_events_reset(struct iog_amdvi *amdvi)

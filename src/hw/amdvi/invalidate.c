@@ -154,13 +154,20 @@ int iog_amdvi_invalidate(struct iog_unit *unit, uint32_t id, const struct iog_ga
 	return batch.count ? iog_amdvi_submit(amdvi, batch.commands, batch.count) : 0;
 }
 
-/* Commands for the TLB of @device, and whether it has answered: hardware goes on without, and says so in the event log (2.5.8). */
+/*
+ * Commands for the TLB of @device, and whether it has answered: hardware goes on without, and says so in the event log (2.5.8). One that is full says nothing, and another device may keep it so:
+ * then this is not known, and is to be asked again.
+ */
 static int device_submit(struct iog_amdvi *amdvi, uint32_t device, const struct amdvi_command *commands, uint32_t count)
 {
-	uint32_t before = atomic_load_explicit(&amdvi->tlb_timeouts, memory_order_acquire);
+	uint32_t before = atomic_load_explicit(&amdvi->tlb_timeouts, memory_order_acquire), losses = atomic_load_explicit(&amdvi->log_losses, memory_order_acquire);
 	int error = iog_amdvi_submit(amdvi, commands, count);
 
-	return !error && iog_amdvi_tlb_timed_out(amdvi, device, before) ? -IOG_ETIMEDOUT : error;
+	if (error)
+		return error;
+	if (iog_amdvi_tlb_timed_out(amdvi, device, before))
+		return -IOG_ETIMEDOUT;
+	return iog_amdvi_log_lost(amdvi, losses) ? -IOG_EAGAIN : 0;
 }
 
 int iog_amdvi_device_forget(struct iog_amdvi *amdvi, uint32_t device)
