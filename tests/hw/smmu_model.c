@@ -26,6 +26,28 @@ static uint32_t *named(struct model *model, uint32_t offset)
 	return &model->registers[offset / 4];
 }
 
+/* What a unit without the stage, the privilege level or ATS refuses (4.3 to 4.5). */
+static bool illegal(struct model *model, uint32_t opcode)
+{
+	uint32_t idr0 = *named(model, IDR0);
+
+	switch (opcode) {
+	case CMD_CFGI_CD_ALL:
+	case CMD_TLBI_NH_ASID:
+	case CMD_TLBI_NH_VA:
+		return !(idr0 & IDR0_S1P);
+	case CMD_TLBI_S12_VMALL:
+	case CMD_TLBI_S2_IPA:
+		return !(idr0 & IDR0_S2P);
+	case CMD_TLBI_EL2_ALL:
+		return !(idr0 & IDR0_HYP);
+	case CMD_ATC_INV:
+		return !(idr0 & IDR0_ATS);
+	default:
+		return false;
+	}
+}
+
 /* Take commands, at most @n. */
 static void take(struct model *model, uint32_t n)
 {
@@ -39,6 +61,11 @@ static void take(struct model *model, uint32_t n)
 		uint32_t opcode = command[0] & 0xff;
 
 		*cons &= mask;
+		if (illegal(model, opcode)) {
+			*cons |= CERROR_ILL << 24;
+			*named(model, GERROR) ^= (uint32_t)GERROR_CMDQ;
+			return;
+		}
 		if (model->refuse_times && opcode == model->refuse) {
 			model->refuse_times--;
 			*cons |= model->refuse_error << 24;

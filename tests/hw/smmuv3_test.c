@@ -380,6 +380,33 @@ static void test_entries(void **state)
 	bed_fini(&bed);
 }
 
+static void without_stage1(struct model *model)
+{
+	*named(model, IDR0) &= ~(uint32_t)IDR0_S1P;
+}
+
+/* A unit with stage 2 only has no context descriptors, and refuses commands about them. */
+static void test_stage2_only(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	for (uint32_t linear = 0; linear < 2; linear++) {
+		bed_init(&bed, without_stage1, (struct iog_smmuv3_config){ .flags = linear ? IOG_SMMUV3_LINEAR : 0 });
+		bed_on(&bed);
+		domain(&bed, ID, "arm_s2_4k", 4, 44);
+		domain(&bed, ID + 1, "arm_s2_16k", 3, 40);
+		assert_int_equal(set(&bed, STREAM, IOG_DOMAIN_PAGING, ID), 0);
+		assert_int_equal(set(&bed, STREAM, IOG_DOMAIN_PAGING, ID + 1), 0);
+		assert_int_equal(set(&bed, STREAM, IOG_DOMAIN_IDENTITY, 0), 0);
+		assert_int_equal(set(&bed, STREAM, IOG_DOMAIN_BLOCKED, 0), 0);
+		assert_int_equal(model_count(bed.model, CMD_CFGI_CD_ALL), 0);
+		no_domain(&bed, ID);
+		no_domain(&bed, ID + 1);
+		bed_fini(&bed);
+	}
+}
+
 static void without_range(struct model *model)
 {
 	*named(model, IDR3) = 0;
@@ -1135,6 +1162,7 @@ int main(void)
 		cmocka_unit_test(test_hand_over),
 		cmocka_unit_test(test_control_mute),
 		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_stage2_only),
 		cmocka_unit_test(test_invalidate_range),
 		cmocka_unit_test(test_invalidate_by_address),
 		cmocka_unit_test(test_removal),

@@ -59,6 +59,12 @@ bool iog_smmuv3_stream_known(struct iog_smmuv3 *smmu, uint32_t stream)
 	return known;
 }
 
+/* Commands about context descriptors are illegal for a unit without stage 1 (4.3.4): it has none. They come last. */
+static int forget(struct iog_smmuv3 *smmu, const struct iog_command commands[2])
+{
+	return iog_smmuv3_submit(smmu, commands, smmu->info.stage1 ? 2 : 1);
+}
+
 /* Forget the stream's entry, and by themselves its context descriptors. */
 static int forget_entry(struct iog_smmuv3 *smmu, uint32_t stream)
 {
@@ -67,7 +73,7 @@ static int forget_entry(struct iog_smmuv3 *smmu, uint32_t stream)
 		{ { CMD_CFGI_CD_ALL | CMD0_STREAM((uint64_t)stream), 0 } },
 	};
 
-	return iog_smmuv3_submit(smmu, commands, 2);
+	return forget(smmu, commands);
 }
 
 /* The same, with the level 1 descriptor, which leads to its neighbours, too: for each of them the unit may remember the old one. */
@@ -80,7 +86,7 @@ static int forget_second_level(struct iog_smmuv3 *smmu, uint32_t stream)
 		{ { CMD_CFGI_CD_ALL | CMD0_STREAM((uint64_t)stream), 0 } },
 	};
 
-	return iog_smmuv3_submit(smmu, commands, 2);
+	return forget(smmu, commands);
 }
 
 static int entry_create(struct iog_smmuv3 *smmu, uint32_t stream)
