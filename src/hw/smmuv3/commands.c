@@ -20,7 +20,12 @@ static struct iog_smmuv3 *ring_smmu(struct iog_ring *ring)
 
 static uint32_t ring_head(struct iog_ring *ring)
 {
-	return (uint32_t)ring->base + (iog_mmio_read32(&ring_smmu(ring)->page0, CMDQ_CONS) & ring->index_mask);
+	uint32_t cons = iog_mmio_read32(&ring_smmu(ring)->page0, CMDQ_CONS);
+
+	/* All ones: nobody is there, although their low bits may be a place that is waited for. */
+	if (cons == UINT32_MAX)
+		return (uint32_t)atomic_load_explicit(&ring->head, memory_order_relaxed);
+	return (uint32_t)ring->base + (cons & ring->index_mask);
 }
 
 static void ring_tail(struct iog_ring *ring, uint32_t tail)

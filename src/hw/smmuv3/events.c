@@ -135,8 +135,8 @@ uint32_t iog_smmuv3_interrupt(struct iog_smmuv3 *smmu)
 		uint32_t there = ((prod & mask) - (smmu->event_cons & mask)) & mask;
 		bool overflow = (prod ^ smmu->event_cons) & EVENTQ_OVERFLOW;
 
-		/* More than fit: the register of a unit that is gone. */
-		if (there > 1u << smmu->event_log2 || (!there && !overflow))
+		/* More than fit, or all ones: the register of a unit that is gone. */
+		if (prod == UINT32_MAX || there > 1u << smmu->event_log2 || (!there && !overflow))
 			break;
 		if (there > (1u << smmu->event_log2) - taken)
 			there = (1u << smmu->event_log2) - taken;
