@@ -290,6 +290,35 @@ static void test_hand_over(void **state)
 	bed_fini(&bed);
 }
 
+/* From here on its registers do not change. */
+static void fall_mute(struct model *model)
+{
+	model->mute = true;
+}
+
+/* What the unit may have taken for its queues and its directory stays until it has said that it is off. */
+static void test_enable_lost(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	bed_init(&bed, NULL, (struct iog_riscv_config){ .timeout_ms = 2 });
+	domain(&bed, ID, "riscv", 4, 48);
+	bed.model->at_fence = fall_mute;
+	assert_true(iog_riscv_enable(bed.riscv) < 0);
+	assert_int_equal(iog_riscv_destroy(bed.riscv), -IOG_EBUSY);
+	assert_int_equal(bed.unit->ops->invalidate(bed.unit, ID, NULL), -IOG_ETIMEDOUT);
+	assert_true(iog_riscv_disable(bed.riscv) < 0);
+	assert_int_equal(iog_riscv_destroy(bed.riscv), -IOG_EBUSY);
+	bed.model->at_fence = NULL;
+	bed.model->mute = false;
+	assert_int_equal(iog_riscv_disable(bed.riscv), 0);
+	no_domain(&bed, ID);
+	assert_int_equal(iog_riscv_destroy(bed.riscv), 0);
+	model_fini(bed.model);
+	free(bed.model);
+}
+
 static void test_control(void **state)
 {
 	struct bed bed;
@@ -957,6 +986,7 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_enable),
 		cmocka_unit_test(test_hand_over),
+		cmocka_unit_test(test_enable_lost),
 		cmocka_unit_test(test_control),
 		cmocka_unit_test(test_contexts),
 		cmocka_unit_test(test_formats),

@@ -288,6 +288,35 @@ static void test_hand_over(void **state)
 	bed_fini(&bed);
 }
 
+/* From here on nothing is acknowledged. */
+static void fall_mute(struct model *model)
+{
+	model->mute = true;
+}
+
+/* What the unit may have taken for its tables stays until it has said that it is off. */
+static void test_enable_lost(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	bed_init(&bed, NULL, (struct iog_smmuv3_config){ .timeout_ms = 2 });
+	domain(&bed, ID, "arm_s1_4k", 4, 48);
+	bed.model->at_sync = fall_mute;
+	assert_int_equal(iog_smmuv3_enable(bed.smmu), -IOG_ETIMEDOUT);
+	assert_int_equal(iog_smmuv3_destroy(bed.smmu), -IOG_EBUSY);
+	assert_int_equal(bed.unit->ops->invalidate(bed.unit, ID, NULL), -IOG_ETIMEDOUT);
+	assert_int_equal(iog_smmuv3_disable(bed.smmu), -IOG_ETIMEDOUT);
+	assert_int_equal(iog_smmuv3_destroy(bed.smmu), -IOG_EBUSY);
+	bed.model->at_sync = NULL;
+	bed.model->mute = false;
+	assert_int_equal(iog_smmuv3_disable(bed.smmu), 0);
+	no_domain(&bed, ID);
+	assert_int_equal(iog_smmuv3_destroy(bed.smmu), 0);
+	model_fini(bed.model);
+	free(bed.model);
+}
+
 static void test_control_mute(void **state)
 {
 	struct bed bed;
@@ -1170,6 +1199,7 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_enable),
 		cmocka_unit_test(test_hand_over),
+		cmocka_unit_test(test_enable_lost),
 		cmocka_unit_test(test_control_mute),
 		cmocka_unit_test(test_entries),
 		cmocka_unit_test(test_stage2_only),

@@ -102,7 +102,7 @@ IOG_API int iog_riscv_create(const struct iog_riscv_config *config, struct iog_r
  * @riscv: not enabled, without domains and devices; NULL is allowed.
  *
  * Context: any; no other call on it running.
- * Return: 0; -IOG_EBUSY, with nothing done, while it is enabled or something is behind it.
+ * Return: 0; -IOG_EBUSY, with nothing done, while it is enabled or something is behind it, or if enabling it has failed with the unit silent: iog_riscv_disable() until that has returned 0.
  */
 IOG_API int iog_riscv_destroy(struct iog_riscv *riscv);
 

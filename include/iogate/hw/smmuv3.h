@@ -115,7 +115,7 @@ IOG_API int iog_smmuv3_create(const struct iog_smmuv3_config *config, struct iog
  * @smmu: not enabled, without domains and devices; NULL is allowed.
  *
  * Context: any; no other call on it running.
- * Return: 0; -IOG_EBUSY, with nothing done, while it is enabled or something is behind it.
+ * Return: 0; -IOG_EBUSY, with nothing done, while it is enabled or something is behind it, or if enabling it has failed with the unit silent: iog_smmuv3_disable() until that has returned 0.
  */
 IOG_API int iog_smmuv3_destroy(struct iog_smmuv3 *smmu);
 

@@ -112,6 +112,9 @@ const struct iog_ring_ops iog_riscv_ring_ops = {
 
 static int submit(struct iog_riscv *riscv, const struct iog_command *commands, uint32_t n, bool device, uint64_t timeout_ns)
 {
+	/* It may be reading, and cannot be told. */
+	if (riscv->half_on)
+		return -IOG_ETIMEDOUT;
 	if (!riscv->on || !n)
 		return 0;
 	rv_count(&riscv->commands, n);

@@ -199,7 +199,7 @@ int iog_riscv_destroy(struct iog_riscv *riscv)
 {
 	if (!riscv)
 		return 0;
-	if (riscv->on || iog_unit_fini(&riscv->unit))
+	if (riscv->on || riscv->half_on || iog_unit_fini(&riscv->unit))
 		return -IOG_EBUSY;
 	riscv_free(riscv);
 	return 0;
@@ -319,28 +319,32 @@ int iog_riscv_enable(struct iog_riscv *riscv)
 	iog_riscv_directory_settle(riscv);
 	riscv->on = true;
 	error = start(riscv);
-	if (error) {
+	riscv->half_on = error && stop(riscv, off);
+	if (error)
 		riscv->on = false;
-		(void)stop(riscv, off);
-	}
 	return error;
 }
 
 static int turn_off(struct iog_riscv *riscv, uint32_t mode)
 {
+	bool half_on = riscv->half_on;
 	int error;
 
-	if (!riscv->on)
+	if (!riscv->on && !half_on)
 		return 0;
+	/* It takes commands until it is off. */
+	riscv->on = true;
+	riscv->half_on = false;
 	/* A context that it remembers may stay in force until it is forgotten, whatever ddtp says. One whose queue is off has been reset, or is somebody else's, and remembers nothing of ours. */
 	error = ddtp_set(riscv, mode, 0);
 	if (!error && iog_mmio_read32(&riscv->mmio, CQCSR) & CSR_ON)
 		error = forget_all(riscv);
 	if (!error)
 		error = stop(riscv, mode);
+	riscv->on = error && !half_on;
+	riscv->half_on = error && half_on;
 	if (error)
 		return error;
-	riscv->on = false;
 	iog_riscv_directory_settle(riscv);
 	return 0;
 }

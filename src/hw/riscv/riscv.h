@@ -42,6 +42,7 @@ struct iog_riscv {
 	bool coherent;
 
 	bool on;            /* it translates; changes while no other call runs */
+	bool half_on;       /* it could not be turned on, nor off again: it may go on reading what it was told of */
 	uint32_t mode_found; /* Off or Bare, or Off if it translated */
 
 	struct iog_ring ring;

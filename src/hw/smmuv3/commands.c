@@ -102,6 +102,9 @@ const struct iog_ring_ops iog_smmuv3_ring_ops = {
 
 static int submit(struct iog_smmuv3 *smmu, const struct iog_command *commands, uint32_t n, bool device, uint64_t timeout_ns)
 {
+	/* It may be reading, and cannot be told. */
+	if (smmu->half_on)
+		return -IOG_ETIMEDOUT;
 	if (!smmu->on || !n)
 		return 0;
 	smmu_count(&smmu->commands, n);

@@ -208,7 +208,7 @@ int iog_smmuv3_destroy(struct iog_smmuv3 *smmu)
 {
 	if (!smmu)
 		return 0;
-	if (smmu->on || iog_unit_fini(&smmu->unit))
+	if (smmu->on || smmu->half_on || iog_unit_fini(&smmu->unit))
 		return -IOG_EBUSY;
 	smmu_free(smmu);
 	return 0;
@@ -346,10 +346,9 @@ int iog_smmuv3_enable(struct iog_smmuv3 *smmu)
 	iog_smmuv3_streams_settle(smmu);
 	smmu->on = true;
 	error = start(smmu);
-	if (error) {
+	smmu->half_on = error && stop(smmu);
+	if (error)
 		smmu->on = false;
-		(void)stop(smmu);
-	}
 	return error;
 }
 
@@ -357,7 +356,7 @@ static int turn_off(struct iog_smmuv3 *smmu, bool abort)
 {
 	int error;
 
-	if (!smmu->on)
+	if (!smmu->on && !smmu->half_on)
 		return 0;
 	error = gbpa_set(smmu, abort ? smmu->gbpa_found | (uint32_t)GBPA_ABORT : smmu->gbpa_found);
 	if (!error)
@@ -365,6 +364,7 @@ static int turn_off(struct iog_smmuv3 *smmu, bool abort)
 	if (error)
 		return error;
 	smmu->on = false;
+	smmu->half_on = false;
 	iog_smmuv3_streams_settle(smmu);
 	return 0;
 }

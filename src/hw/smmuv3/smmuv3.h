@@ -52,6 +52,7 @@ struct iog_smmuv3 {
 	uint32_t stalls_forced;
 
 	bool on;              /* SMMUEN; changes while no other call runs */
+	bool half_on;         /* it could not be turned on, nor off again: it may go on reading what it was told of */
 	uint32_t gbpa_found;
 
 	struct iog_ring ring;
