@@ -705,6 +705,34 @@ static void test_ats(void **state)
 	bed_fini(&bed);
 }
 
+/* The device is silent while it is moved, and there is no memory to take that back in one step: it is refused, and not left where it does not belong. */
+static void test_ats_no_memory(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	bed_init(&bed, NULL, (struct iog_riscv_config){ .device_timeout_ms = 5 });
+	failing.pages = bed.model->platform.pages_alloc;
+	failing.left = UINT32_MAX;
+	bed.model->platform.pages_alloc = failing_pages;
+	bed_on(&bed);
+	domain(&bed, 13, "riscv", 4, 48);
+	domain(&bed, 14, "riscv_x4", 4, 50);
+	assert_int_equal(iog_riscv_device_ats(bed.riscv, DEVICE, true), 0);
+	assert_int_equal(set(&bed, DEVICE, IOG_DOMAIN_PAGING, 13), 0);
+	bed.model->refuse = CMD_ATS_INVAL;
+	bed.model->refuse_error = CQCSR_CMD_ILL;
+	bed.model->refuse_times = 1;
+	failing.left = 1;
+	assert_int_equal(set(&bed, DEVICE, IOG_DOMAIN_PAGING, 14), -IOG_EIO);
+	assert_int_equal(model_context(bed.model, DEVICE)[0], 0);
+	failing.left = UINT32_MAX;
+	assert_int_equal(set(&bed, DEVICE, IOG_DOMAIN_BLOCKED, 0), 0);
+	no_domain(&bed, 13);
+	no_domain(&bed, 14);
+	bed_fini(&bed);
+}
+
 /* At each fence hardware has one view of the context: the former or the new one, in all that hardware looks at. */
 struct watch {
 	uint64_t former[8], next[8];
@@ -996,6 +1024,7 @@ int main(void)
 		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_ats),
+		cmocka_unit_test(test_ats_no_memory),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_replace_deaf),
 		cmocka_unit_test(test_faults),

@@ -780,6 +780,34 @@ static void test_ats(void **state)
 	bed_fini(&bed);
 }
 
+/* The device is silent while it is moved, and there is no memory to take that back in one step: it is refused, and not left where it does not belong. */
+static void test_ats_no_memory(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	bed_init(&bed, NULL, (struct iog_smmuv3_config){ .device_timeout_ms = 5 });
+	failing.pages = bed.model->platform.pages_alloc;
+	failing.left = UINT32_MAX;
+	bed.model->platform.pages_alloc = failing_pages;
+	bed_on(&bed);
+	domain(&bed, 13, "arm_s1_4k", 4, 48);
+	domain(&bed, 14, "arm_s2_16k", 3, 40);
+	assert_int_equal(iog_smmuv3_device_ats(bed.smmu, STREAM, true), 0);
+	assert_int_equal(set(&bed, STREAM, IOG_DOMAIN_PAGING, 13), 0);
+	bed.model->refuse = CMD_ATC_INV;
+	bed.model->refuse_error = CERROR_ILL;
+	bed.model->refuse_times = 1;
+	failing.left = 1;
+	assert_int_equal(set(&bed, STREAM, IOG_DOMAIN_PAGING, 14), -IOG_EIO);
+	assert_int_equal(model_entry(bed.model, STREAM)[0], STE0_V | STE0_CONFIG_ABORT);
+	failing.left = UINT32_MAX;
+	assert_int_equal(set(&bed, STREAM, IOG_DOMAIN_BLOCKED, 0), 0);
+	no_domain(&bed, 13);
+	no_domain(&bed, 14);
+	bed_fini(&bed);
+}
+
 /* At each CMD_SYNC hardware has one view of the entry: it is the former or the new one in all that hardware looks at. */
 struct watch {
 	uint64_t former[8], next[8];
@@ -1210,6 +1238,7 @@ int main(void)
 		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_ats),
+		cmocka_unit_test(test_ats_no_memory),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_replace_deaf),
 		cmocka_unit_test(test_events),

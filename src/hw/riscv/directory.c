@@ -221,6 +221,17 @@ static int target_of(struct iog_riscv *riscv, uint32_t device, enum iog_domain_t
 	return 0;
 }
 
+/* The former context again. Where there is no memory for that, it is made invalid, in place: nothing of the other domain, which may go now, stays in force. */
+static void take_back(struct iog_riscv *riscv, uint32_t device, const struct entry *from)
+{
+	struct entry now;
+
+	(void)change(riscv, device, from);
+	entry_load(riscv, device, &now);
+	if (iog_entry_at_once(&riscv->kind, riscv, &now, from))
+		(void)iog_riscv_device_block(&riscv->unit, device);
+}
+
 int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
 {
 	struct iog_riscv *riscv = rv_of(unit);
@@ -240,7 +251,7 @@ int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain
 	if (!error && ((from.words[0] | to.words[0]) & TC_EN_ATS))
 		error = iog_riscv_forget_device(riscv, device);
 	if (error)
-		(void)change(riscv, device, &from);
+		take_back(riscv, device, &from);
 	return error;
 }
 

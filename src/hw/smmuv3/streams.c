@@ -225,6 +225,17 @@ static int target_of(struct iog_smmuv3 *smmu, uint32_t stream, enum iog_domain_t
 	return 0;
 }
 
+/* The former entry again. Where there is no memory for that, it is an abort, in place: nothing of the other domain, which may go now, stays in force. */
+static void take_back(struct iog_smmuv3 *smmu, uint32_t stream, const struct entry *from)
+{
+	struct entry now;
+
+	(void)change(smmu, stream, from);
+	entry_load(smmu, stream, &now);
+	if (iog_entry_at_once(&ste_kind, smmu, &now, from))
+		(void)iog_smmuv3_device_block(&smmu->unit, stream);
+}
+
 int iog_smmuv3_device_set(struct iog_unit *unit, uint32_t stream, enum iog_domain_type type, uint32_t id)
 {
 	struct iog_smmuv3 *smmu = smmu_of(unit);
@@ -244,7 +255,7 @@ int iog_smmuv3_device_set(struct iog_unit *unit, uint32_t stream, enum iog_domai
 	if (!error && ((from.words[1] | to.words[1]) & STE1_EATS))
 		error = iog_smmuv3_forget_device(smmu, stream);
 	if (error)
-		(void)change(smmu, stream, &from);
+		take_back(smmu, stream, &from);
 	return error;
 }
 
