@@ -167,6 +167,22 @@ static void walk_caches(void **state)
 	fake_driver_end(vtd);
 	fake_fini(&fake);
 
+	/* A unit that says it takes as much as its field can say: everything is the domain's. */
+	fake_init(&fake, FAKE_CAP | UINT64_C(63) << 48, FAKE_ECAP);
+	vtd = fake_driver(&fake, 0, NULL);
+	memset(&gather, 0, sizeof(gather));
+	gather.nr_ranges = 1;
+	gather.ranges[0] = (struct iog_range){ 0, UINT64_MAX };
+	invalidate(vtd, ID, &gather);
+	expect(0, DOMAIN_OF(ID), 0);
+	expect_end(1);
+	gather.ranges[0] = (struct iog_range){ UINT64_C(1) << 63, UINT64_MAX };
+	invalidate(vtd, ID, &gather);
+	expect(0, PAGES_OF(ID), UINT64_C(1) << 63 | VTD_IH | 51);
+	expect_end(1);
+	fake_driver_end(vtd);
+	fake_fini(&fake);
+
 	/* No draining, no pages. */
 	fake_init(&fake, FAKE_CAP & ~(VTD_CAP_PSI | VTD_CAP_DRD), FAKE_ECAP);
 	vtd = fake_driver(&fake, 0, NULL);

@@ -107,6 +107,9 @@ static bool add_range(struct iog_vtd *vtd, struct batch *batch, uint32_t id, boo
 	uint64_t block, end;
 
 	am = am < most ? am : most;
+	/* Everything, in one block. */
+	if (am + PAGE_SHIFT >= 64)
+		return false;
 	block = first >> (PAGE_SHIFT + am);
 	end = last >> (PAGE_SHIFT + am);
 	if (end - block >= BLOCKS_MAX || batch->count + (end - block + 1) > batch->most)
