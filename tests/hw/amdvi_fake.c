@@ -138,6 +138,8 @@ static uint64_t mmio_read64(void *ctx, uintptr_t at)
 	pthread_mutex_lock(&fake->lock);
 	value = fake->gone ? UINT64_MAX : reg(fake, (uint32_t)(at - FAKE_BASE));
 	pthread_mutex_unlock(&fake->lock);
+	if (fake->tail_seen && at - FAKE_BASE == AMDVI_EVT_TAIL)
+		fake->tail_seen(fake);
 	return value;
 }
 

@@ -61,6 +61,8 @@ struct fake {
 	uint32_t stop_at;      /* this opcode stops it, once; 0: none */
 	uint32_t tlb_silent;   /* this device's TLB does not answer; 0: none */
 	bool tell_late;	       /* announces events before they are there */
+	void (*tail_seen)(struct fake *fake); /* the tail of the event log has been read */
+	void *ctx;
 	uint64_t late_answer;  /* number of a wait that was lost */
 	uint64_t *late_at;
 };

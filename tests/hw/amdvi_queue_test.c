@@ -165,6 +165,7 @@ struct crew {
 	struct fake fake;
 	struct iog_amdvi *amdvi;
 	_Atomic bool over;
+	pthread_t looker;
 	_Atomic uint32_t carried[LANES];
 	uint64_t seed;
 };
@@ -278,10 +279,72 @@ static void together(void **state)
 	free(crew);
 }
 
+/* Rounds that the listener is to take events, and has: relaxed, so that the thread sanitizer sees what the driver itself orders. */
+static _Atomic uint32_t rounds_asked, rounds_done;
+
+static void *listener(void *argument)
+{
+	struct crew *crew = argument;
+
+	while (!atomic_load_explicit(&crew->over, memory_order_relaxed)) {
+		uint32_t asked = atomic_load_explicit(&rounds_asked, memory_order_relaxed);
+
+		if (asked == atomic_load_explicit(&rounds_done, memory_order_relaxed)) {
+			sched_yield();
+			continue;
+		}
+		(void)iog_amdvi_interrupt(crew->amdvi);
+		atomic_store_explicit(&rounds_done, asked, memory_order_relaxed);
+	}
+	return NULL;
+}
+
+static void let_listen(struct fake *fake)
+{
+	struct crew *crew = fake->ctx;
+	uint32_t asked;
+
+	if (!pthread_equal(pthread_self(), crew->looker))
+		return;
+	asked = atomic_fetch_add_explicit(&rounds_asked, 1, memory_order_relaxed) + 1;
+	while (atomic_load_explicit(&rounds_done, memory_order_relaxed) != asked)
+		sched_yield();
+}
+
+/* Somebody drains the log while a device's silence is looked for in it: it is noted by the time that it is wiped. */
+static void silence_shared(void **state)
+{
+	static struct crew crew;
+	struct iog_unit *unit;
+	pthread_t thread;
+
+	(void)state;
+	memset(&crew, 0, sizeof(crew));
+	fake_init(&crew.fake);
+	crew.amdvi = fake_ready(&crew.fake);
+	unit = iog_amdvi_unit(crew.amdvi);
+	assert_int_equal(iog_amdvi_device_ats(crew.amdvi, 0x18, 16), 0);
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_PAGING, 1), 0);
+	crew.looker = pthread_self();
+	crew.fake.ctx = &crew;
+	assert_int_equal(pthread_create(&thread, NULL, listener, &crew), 0);
+	crew.fake.tlb_silent = 0x18;
+	crew.fake.tail_seen = let_listen;
+	for (uint32_t n = 0; n < 300; n++)
+		assert_int_equal(unit->ops->device_invalidate(unit, 0x18, NULL), -IOG_ETIMEDOUT);
+	atomic_store(&crew.over, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	crew.fake.tail_seen = NULL;
+	crew.fake.tlb_silent = 0;
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_BLOCKED, 0), 0);
+	fake_done(crew.amdvi);
+	fake_fini(&crew.fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wraps), cmocka_unit_test(lost), cmocka_unit_test(full), cmocka_unit_test(stopped), cmocka_unit_test(gone), cmocka_unit_test(together),
+		cmocka_unit_test(wraps), cmocka_unit_test(lost), cmocka_unit_test(full), cmocka_unit_test(stopped), cmocka_unit_test(gone), cmocka_unit_test(together), cmocka_unit_test(silence_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ static bool event_load(struct iog_amdvi *amdvi, uint32_t index, uint64_t *low, u
 	uint64_t *at = amdvi->events + 2 * (size_t)index;
 
 	for (uint32_t n = 0; n < LOOKS; n++) {
-		/* Acquire: its second word, which hardware stores no later. */
+		/* Acquire: its second word, which hardware stores no later; pairs with the release in take(), too. */
 		*low = __atomic_load_n(&at[0], __ATOMIC_ACQUIRE);
 		*high = __atomic_load_n(&at[1], __ATOMIC_RELAXED);
 		if (EVENT_CODE(*low))
@@ -149,12 +149,15 @@ static void take(struct iog_amdvi *amdvi, uint32_t index)
 
 	if (!event_load(amdvi, index, &low, &high))
 		return;
-	/* So that the next in this place is not taken for there before it is. */
-	at[0] = 0;
-	at[1] = 0;
 	decode(amdvi, low, high, &fault);
 	if (fault.code == IOTLB_INV_TIMEOUT)
 		tlb_timeout_note(amdvi, fault.device);
+	/*
+	 * So that the next in this place is not taken for there before it is. Release: whoever looks for a timeout and does not find it here any more finds it noted; pairs with the acquire in
+	 * event_load().
+	 */
+	__atomic_store_n(&at[1], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&at[0], 0, __ATOMIC_RELEASE);
 	iog_fault_log_add(amdvi->faults, &amdvi->unit, &fault);
 }
 
