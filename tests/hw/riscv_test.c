@@ -645,7 +645,7 @@ static void test_refused(void **state)
 
 static void test_ats(void **state)
 {
-	const uint64_t device = 0x021234;
+	const uint32_t device = 0x021234;
 	const uint64_t ats = 4 | UINT64_C(0x1234) << 40 | UINT64_C(1) << 33 | UINT64_C(2) << 56;
 	const uint64_t *context;
 	struct bed bed;
