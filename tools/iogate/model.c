@@ -114,7 +114,7 @@ bool model_access_lands(struct model *model, uint64_t iova, volatile uint64_t *p
 	landed = !iog_qtest_edu_dma(model->qtest, 0, IOG_QTEST_FROM_MEMORY, iova, 0, sizeof(value));
 	*page = ~value;
 	landed = landed && !iog_qtest_edu_dma(model->qtest, 0, IOG_QTEST_TO_MEMORY, iova, 0, sizeof(value)) && *page == value;
-	model->landed += 2 * landed;
+	model->landed += landed ? 2 : 0;
 	pthread_mutex_unlock(&model->mutex);
 	return landed;
 }

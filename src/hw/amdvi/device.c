@@ -16,19 +16,28 @@ static uint64_t *entry_at(const struct iog_amdvi *amdvi, uint32_t device)
 	return amdvi->table + (size_t)DTE_WORDS * (device & 0xffff);
 }
 
+#if defined(__x86_64__)
+/* If both words are as in @seen; otherwise that is what they are now. */
+static bool exchange_both(uint64_t *at, uint64_t *seen, uint64_t low, uint64_t high)
+{
+	bool stored;
+
+	__asm__ __volatile__("lock cmpxchg16b %1\n\tsete %0"
+			     : "=q"(stored), "+m"(*(__uint128_t *)(void *)at), "+a"(seen[0]), "+d"(seen[1])
+			     : "b"(low), "c"(high)
+			     : "cc", "memory");
+	return stored;
+}
+#endif
+
 /* Hardware and other lanes see both words change at once. False: this machine has no such store, and nothing was changed. */
 static bool store_both(uint64_t *at, uint64_t low, uint64_t high)
 {
 #if defined(__x86_64__)
-	uint64_t seen_low = at[0], seen_high = at[1];
-	bool stored;
+	uint64_t seen[2] = { at[0], at[1] };
 
-	do {
-		__asm__ __volatile__("lock cmpxchg16b %1\n\tsete %0"
-				     : "=q"(stored), "+m"(*(__uint128_t *)(void *)at), "+a"(seen_low), "+d"(seen_high)
-				     : "b"(low), "c"(high)
-				     : "cc", "memory");
-	} while (!stored);
+	while (!exchange_both(at, seen, low, high)) {
+	}
 	return true;
 #else
 	(void)at;

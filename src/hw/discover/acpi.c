@@ -60,7 +60,7 @@ static int table_map(struct table *table, uint64_t paddr, iog_map_fn *map, void 
 int iog_acpi_find(uint64_t rsdp_paddr, const char *signature, iog_map_fn *map, void *ctx, uint64_t *paddr, size_t *size, struct iog_discover_error *error)
 {
 	struct table rsdp = { .name = "RSDP", .error = error }, root = { .error = error }, found = { .name = signature, .error = error };
-	uint32_t entry, count;
+	uint32_t entry = 4, count;
 	uint64_t at = 0;
 	const uint8_t *header;
 	int result;
@@ -86,7 +86,7 @@ int iog_acpi_find(uint64_t rsdp_paddr, const char *signature, iog_map_fn *map, v
 		return result;
 	count = (root.size - ACPI_HEADER_SIZE) / entry;
 	for (uint32_t n = 0; n < count; n++) {
-		const uint8_t *pointer = root.bytes + ACPI_HEADER_SIZE + n * entry;
+		const uint8_t *pointer = root.bytes + ACPI_HEADER_SIZE + (size_t)n * entry;
 
 		at = entry == 8 ? table_u64(pointer) : table_u32(pointer);
 		header = map(ctx, at, ACPI_HEADER_SIZE);

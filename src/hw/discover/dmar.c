@@ -123,7 +123,7 @@ static int scope_read(const struct table *table, uint32_t at, uint32_t end, uint
 	if (!who->depth || (*length - SCOPE_PATH) % SCOPE_STEP)
 		return iog_table_refuse(table, at + SCOPE_LENGTH, "device scope: no path, or half a step of one");
 	for (uint32_t n = 0; n < who->depth; n++)
-		if (who->path[2 * n] > 31 || who->path[2 * n + 1] > 7)
+		if (who->path[(size_t)2 * n] > 31 || who->path[(size_t)2 * n + 1] > 7)
 			return iog_table_refuse(table, at + SCOPE_PATH + 2 * n, "device scope: a device above 31, or a function above 7");
 	return 0;
 }

@@ -51,7 +51,7 @@ static inline uint32_t fdt_u32(const uint8_t *at)
 /* A cell of a value; the value has it. */
 static inline uint32_t fdt_cell(const struct table *table, const struct fdt_value *value, uint32_t index)
 {
-	return fdt_u32(table->bytes + value->at + 4 * index);
+	return fdt_u32(table->bytes + value->at + (size_t)4 * index);
 }
 
 static inline uint32_t fdt_cells(const struct fdt_value *value)

@@ -42,12 +42,12 @@ static bool path_follow(const struct search *search, const struct iog_devices *w
 	for (uint32_t n = 0; n + 1 < who->depth; n++) {
 		if (!search->topology)
 			return false;
-		index = iog_pci_find(search->topology, who->segment, IOG_BDF(bus, who->path[2 * n], who->path[2 * n + 1]));
+		index = iog_pci_find(search->topology, who->segment, IOG_BDF(bus, who->path[(size_t)2 * n], who->path[(size_t)2 * n + 1]));
 		if (index == IOG_BDF_NONE || !(function_at(search, index)->header & 0x7f))
 			return false;
 		bus = function_at(search, index)->secondary;
 	}
-	*bdf = IOG_BDF(bus, who->path[2 * (who->depth - 1)], who->path[2 * (who->depth - 1) + 1]);
+	*bdf = IOG_BDF(bus, who->path[(size_t)2 * (who->depth - 1)], who->path[(size_t)2 * (who->depth - 1) + 1]);
 	return true;
 }
 

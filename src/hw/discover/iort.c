@@ -185,7 +185,7 @@ static int smmuv2_report(const struct table *table, uint32_t at, uint32_t length
 static void mapping_trim(const struct table *table, uint32_t first, uint32_t count, uint32_t which, struct mapping *mapping)
 {
 	for (uint32_t n = 0; n < count; n++) {
-		const uint8_t *other = table->bytes + first + n * MAPPING_SIZE;
+		const uint8_t *other = table->bytes + first + (size_t)n * MAPPING_SIZE;
 
 		if (n == which || mapping->single || mapping->last == mapping->first || table_u32(other + MAPPING_FLAGS) & MAPPING_SINGLE)
 			continue;

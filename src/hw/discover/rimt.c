@@ -76,7 +76,7 @@ static int iommu_report(const struct table *table, uint32_t at, uint32_t length)
 	if (!(flags & IOMMU_PCI) && (!found.unit.base || found.unit.base & 0xfff))
 		return iog_table_refuse(table, at + IOMMU_BASE, "IOMMU: the register base is 0, or not that of a page");
 	for (uint32_t n = 0; n < wires && n < sizeof(found.unit.interrupts) / sizeof(found.unit.interrupts[0]); n++)
-		found.unit.interrupts[n] = table_u32(node + offset + n * WIRE_SIZE);
+		found.unit.interrupts[n] = table_u32(node + offset + (size_t)n * WIRE_SIZE);
 	return table_report(table, &found);
 }
 

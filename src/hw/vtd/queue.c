@@ -13,7 +13,7 @@
 
 /* Looks at the status word between looks at the fault status register. */
 #define LOOKS 512
-#define LINE 64
+#define LINE ((size_t)64)
 /* What waits for a unit that has stopped answering is shortened by. */
 #define STALLED_SHARE 16
 
