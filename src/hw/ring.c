@@ -294,7 +294,8 @@ int iog_ring_submit(struct iog_ring *ring, const struct iog_command *commands, u
 {
 	struct piece all = { .commands = commands, .n = n, .fencing = device ? FENCE_OWN : FENCE_SHARED, .coming = true };
 	uint64_t deadline = iog_deadline(ring->platform, timeout_ns), begin = 0;
-	uint64_t failures = atomic_load_explicit(&ring->nr_failures, memory_order_relaxed);
+	/* Acquire: read before the commands are written, or a failure of theirs might pass for an older one. */
+	uint64_t failures = atomic_load_explicit(&ring->nr_failures, memory_order_acquire);
 	int error;
 
 	count(&ring->submissions);
