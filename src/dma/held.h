@@ -121,8 +121,8 @@ static inline bool held_has_credit(const struct domain_lane *lane, uint64_t size
 	return atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size <= lane->held_credit;
 }
 
-/* What follows on the newest entry, and waits for the same flush, grows it. */
-static inline void held_put(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
+/* What follows on the newest entry, and waits for the same flush, grows it. For one of @held_pages, which the caller counts. */
+static inline void held_put_page(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
 {
 	struct deferred_entry *newest = lane->held_newest;
 
@@ -131,6 +131,13 @@ static inline void held_put(struct domain_lane *lane, iog_paddr_t paddr, uint64_
 	else
 		lane->held_newest = ring_put(lane, &(struct deferred_entry){ .paddr = paddr, .size = size, .marks = DEFERRED_MEMORY });
 	atomic_store_explicit(&lane->held_bytes, atomic_load_explicit(&lane->held_bytes, memory_order_relaxed) + size, memory_order_relaxed);
+}
+
+/* The same for anything else: what is left of the credit may not do for the pages that were promised. */
+static inline void held_put(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
+{
+	held_put_page(lane, paddr, size);
+	atomic_store_explicit(&lane->held_pages, 0, memory_order_relaxed);
 }
 
 /* Held now: all entries of the lane's ring that are no addresses. Others may look. */

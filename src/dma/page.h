@@ -29,7 +29,7 @@ IOG_INLINE bool page_unmap_held(struct iova_window *windows, struct domain_lane 
 	pages = atomic_load_explicit(&lane->held_pages, memory_order_relaxed);
 	done = iog_likely(pages && window_unmap_page(windows, lane->policy_lane, iova, &entry));
 	if (done) {
-		held_put(lane, (entry & windows->leaf_address) << windows->leaf_shift, granule);
+		held_put_page(lane, (entry & windows->leaf_address) << windows->leaf_shift, granule);
 		(void)lazy_add(lane);
 		/* Cleared by a new entry. */
 		atomic_store_explicit(&lane->held_pages, pages - 1, memory_order_relaxed);
