@@ -111,6 +111,9 @@ struct domain_lane {
 	_Atomic uint32_t lazy_due;
 	uint32_t lazy_seen; /* of whoever has closed the gate: @nr_lazy before his flush */
 
+	/* The lane's own: it enters a list, part by part, and units that have to be told of mappings are told at its end. */
+	bool filling;
+
 	/* Odd while the lane is inside iog_domain_invalidate(). Written by the lane only. */
 	_Atomic uint64_t asking;
 

@@ -244,6 +244,8 @@ void iog_held_undo(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size)
 {
 	uintptr_t flags;
 
+	if (!size)
+		return;
 	if (!lane->unheard) {
 		held_give(lane->domain, paddr, size);
 		return;

@@ -81,7 +81,7 @@ uint32_t iog_held_drain(struct domain_lane *lane, uint32_t most);
  * iog_held_undo() - memory of a mapping that has failed is given back: now, or if the lane's @unheard says that hardware may have seen it, after the next flush.
  * @lane: gate not entered; @unheard was cleared before anything was mapped.
  * @paddr: first address.
- * @size: bytes.
+ * @size: bytes; 0: there is none.
  */
 void iog_held_undo(struct domain_lane *lane, iog_paddr_t paddr, uint64_t size);
 

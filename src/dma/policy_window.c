@@ -50,15 +50,16 @@ static void quarantine(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 	domain_lane_exit(lane, flags);
 }
 
-/* A unit that caches not-present entries has to be told of entries that were added. */
+/* A unit that caches not-present entries has to be told of entries that were added: now, or by whoever enters more. */
 static int flush_mapped(struct domain_lane *lane, iog_iova_t iova, uint64_t size)
 {
 	uintptr_t flags = domain_lane_enter(lane);
-	int error;
+	int error = 0;
 
 	iog_gather_add_range(&lane->gather, iova, iova + (size - 1), lane->domain->granule);
 	lane->gather.walk_caches = true;
-	error = iog_gather_flush(&lane->gather);
+	if (!lane->filling)
+		error = iog_gather_flush(&lane->gather);
 	domain_lane_exit(lane, flags);
 	return error;
 }

@@ -75,11 +75,21 @@ static int map_direct(const struct iog_device *device, struct domain_lane *lane,
 	return 0;
 }
 
-/* How far the entries of a list have come: the segment that the next one begins with, and, after an error, what was being entered. */
+/* How far the entries of a list have come: the segment that the next one begins with, and, after an error, what was being entered (nothing, if all was). */
 struct filling {
 	uint32_t next;
 	struct held_piece failed;
 };
+
+/* Units that have to be told of mappings are told of all that was entered. */
+static int tell_filled(struct domain_lane *lane)
+{
+	uintptr_t flags = domain_lane_enter(lane);
+	int error = iog_gather_flush(&lane->gather);
+
+	domain_lane_exit(lane, flags);
+	return error;
+}
 
 /* Entries for all segments of a run; what is contiguous in memory as in addresses is one call of the policy. */
 static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_t run, const struct iog_sg *sg, uint32_t n, uint32_t prot, struct filling *filling)
@@ -89,6 +99,7 @@ static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_
 	iog_paddr_t paddr = 0;
 	int error = 0;
 
+	lane->filling = domain->flush_on_map;
 	for (filling->next = 0; filling->next < n; filling->next++) {
 		const struct iog_sg *segment = &sg[filling->next];
 
@@ -110,6 +121,13 @@ static int fill_run(struct domain_lane *lane, struct sg_layout layout, iog_iova_
 	if (!error)
 		error = domain->policy->fill(lane, run + run_at, paddr, size, prot);
 	filling->failed = (struct held_piece){ paddr, size };
+	if (lane->filling) {
+		lane->filling = false;
+		if (!error) {
+			error = tell_filled(lane);
+			filling->failed.size = 0;
+		}
+	}
 	return error ? iog_dma_map_error(domain, paddr, size, error) : 0;
 }
 
