@@ -159,6 +159,7 @@ struct iog_pgtable_root {
 	uint32_t ias;       /* input address bits */
 	uint32_t oas;       /* output address bits */
 	uint32_t flags;     /* as created */
+	struct iog_pgtable *pgtable; /* all of it, for units that walk no tables and have to be told what stands in them; NULL: not known */
 };
 
 /**

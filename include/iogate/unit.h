@@ -52,7 +52,7 @@ struct iog_unit_ops {
 
 	/*
 	 * Make hardware forget what @gather holds (see iog_flush_fn), or with NULL everything of domain @id, and wait for it. Entries stored before are visible
-	 * to the walker: the driver orders them before its doorbell (platform.h, dma_wmb). Takes no lock that attaching holds, and is not called for an @id that was removed.
+	 * to the walker: the driver orders them before its doorbell (platform.h, dma_wmb). A unit that walks no tables is told here what has changed, mapped or unmapped. Takes no lock that attaching holds, and is not called for an @id that was removed.
 	 * Returns 0; -IOG_ETIMEDOUT or -IOG_EIO: what was to be forgotten goes into quarantine on account of these; -IOG_EAGAIN when hardware has aborted the wait, and with it the
 	 * commands: they are submitted again, a few times, before that is -IOG_EIO. No other.
 	 */

@@ -5,6 +5,7 @@
 #include "pgtable.h"
 
 #include "memory.h"
+#include "reader.h"
 
 int iog_pgtable_map_pages(struct iog_pgtable *pt, iog_iova_t iova, iog_paddr_t paddr, uint64_t pgsize, uint64_t pgcount, uint32_t prot,
 			  struct iog_gather *gather, uint64_t *mapped)
@@ -71,7 +72,7 @@ int iog_pgtable_lookup(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t iova,
 }
 
 /* The part of @range in [low, high], if any. */
-static int visit_part(struct iog_pgtable *pt, iog_lane_t lane, struct iog_range range, uint64_t low, uint64_t high, iog_visit_fn *visit, void *ctx)
+static int visit_part(struct iog_pgtable *pt, struct pt_lane *lane, struct iog_range range, uint64_t low, uint64_t high, iog_visit_fn *visit, void *ctx)
 {
 	if (range.first > high || range.last < low)
 		return 0;
@@ -82,15 +83,11 @@ static int visit_part(struct iog_pgtable *pt, iog_lane_t lane, struct iog_range 
 	return pt->ops->visit(pt, lane, range.first & pt_last(pt), range.last & pt_last(pt), visit, ctx);
 }
 
-int iog_pgtable_visit(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t first, iog_iova_t last, iog_visit_fn *visit, void *ctx)
+static int visit_range(struct iog_pgtable *pt, struct pt_lane *lane, iog_iova_t first, iog_iova_t last, iog_visit_fn *visit, void *ctx)
 {
 	struct iog_range range = { first, last };
 	int result;
 
-	if (lane >= pt->mem->lanes || last < first || !visit)
-		return -IOG_EINVAL;
-
-	lane_enter(pt->mem, pt->lanes[lane].mem);
 	if (pt->flags & IOG_PGTABLE_SIGN_EXTENDED) {
 		uint64_t high = ~(pt->last >> 1);
 
@@ -100,8 +97,46 @@ int iog_pgtable_visit(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t first,
 	} else {
 		result = visit_part(pt, lane, range, 0, pt_last(pt), visit, ctx);
 	}
+	return result;
+}
+
+int iog_pgtable_visit(struct iog_pgtable *pt, iog_lane_t lane, iog_iova_t first, iog_iova_t last, iog_visit_fn *visit, void *ctx)
+{
+	int result;
+
+	if (lane >= pt->mem->lanes || last < first || !visit)
+		return -IOG_EINVAL;
+
+	lane_enter(pt->mem, pt->lanes[lane].mem);
+	result = visit_range(pt, &pt->lanes[lane], first, last, visit, ctx);
 	lane_exit(pt->lanes[lane].mem);
 	return result;
+}
+
+void iog_pgtable_reader_init(struct iog_pgtable_reader *reader, struct iog_pgtable *pt)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->pt = pt;
+}
+
+void iog_pgtable_reader_enter(struct iog_pgtable_reader *reader)
+{
+	/* What was found before may have gone. */
+	reader->lane.path_first[0] = reader->lane.path_first[1] = PATH_NONE;
+	/* Counted before anything is read; pairs with the fence in lanes_passed() in tablemem.c. */
+	atomic_fetch_add_explicit(&reader->pt->mem->readers, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void iog_pgtable_reader_exit(struct iog_pgtable_reader *reader)
+{
+	/* Release: all that was read; pairs with the acquire in lanes_passed(). */
+	atomic_fetch_sub_explicit(&reader->pt->mem->readers, 1, memory_order_release);
+}
+
+int iog_pgtable_reader_visit(struct iog_pgtable_reader *reader, iog_iova_t first, iog_iova_t last, iog_visit_fn *visit, void *ctx)
+{
+	return visit_range(reader->pt, &reader->lane, first, last, visit, ctx);
 }
 
 int iog_pgtable_trim(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t *tables)
@@ -151,6 +186,7 @@ void iog_pgtable_root(const struct iog_pgtable *pt, struct iog_pgtable_root *roo
 	root->ias = highest_bit(last) + 1;
 	root->oas = pt->oas;
 	root->flags = pt->flags;
+	root->pgtable = (struct iog_pgtable *)(uintptr_t)pt;
 }
 
 static size_t root_bytes(const struct iog_pgtable *pt)

@@ -130,7 +130,7 @@ struct iog_pgtable_ops {
 	/* The lane is inside, addresses are internal. */
 	int (*pin)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t iova, uint32_t n, struct iog_pin *pin);
 	int (*unpin)(struct iog_pgtable *pt, struct iog_gather *gather, const struct iog_pin *pin, uint32_t n);
-	int (*visit)(struct iog_pgtable *pt, iog_lane_t lane, uint64_t first, uint64_t last, iog_visit_fn *visit, void *ctx);
+	int (*visit)(struct iog_pgtable *pt, struct pt_lane *lane, uint64_t first, uint64_t last, iog_visit_fn *visit, void *ctx);
 	int (*trim)(struct iog_pgtable *pt, struct iog_gather *gather, uint64_t *tables);
 	void (*release)(struct iog_pgtable *pt, struct iog_gather *gather);
 	void (*destroy)(struct iog_pgtable *pt, iog_lane_t lane);

@@ -221,9 +221,13 @@ static void slabs_retire(struct iog_tablemem *mem, uint32_t level, uint32_t keep
 	}
 }
 
-/* Every lane but the caller's own has been outside a call since @mem->seen was taken. Acquire: pairs with the release in lane_exit(). */
+/* Every lane but the caller's own has been outside a call since @mem->seen was taken, and no reader is inside. Acquire: pairs with the release in lane_exit(). */
 static bool lanes_passed(const struct iog_tablemem *mem, const struct mem_lane *self)
 {
+	/* A reader that is not seen here sees the slabs unlinked; pairs with the fence in iog_pgtable_reader_enter(). Acquire: with the release in iog_pgtable_reader_exit(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&mem->readers, memory_order_acquire))
+		return false;
 	for (uint32_t lane = 0; lane < mem->lanes; lane++)
 		if (&mem->lane[lane] != self && mem->seen[lane] & 1 &&
 		    atomic_load_explicit(&mem->lane[lane].sequence, memory_order_acquire) == mem->seen[lane])

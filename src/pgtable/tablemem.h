@@ -60,6 +60,7 @@ struct iog_tablemem {
 	_Atomic uint64_t bytes_peak;
 	_Atomic uint64_t slabs;
 	_Atomic uint32_t users; /* page tables that draw on this memory */
+	_Atomic uint32_t readers; /* without a lane, inside: reader.h */
 
 	/*
 	 * Raised before slabs go back to the host: pointers into tables that a lane kept from an earlier call are void then. Read on the way in, after

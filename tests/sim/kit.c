@@ -85,7 +85,7 @@ void kit_create(struct kit *kit, const struct kit_shape *shape, const struct iog
 
 	kit->root = kit_page(kit);
 	kit->description =
-		(struct iog_pgtable_root){ kit_paddr(kit, kit->root), shape->format, shape->levels, shape->ias, 52, shape->flags };
+		(struct iog_pgtable_root){ kit_paddr(kit, kit->root), shape->format, shape->levels, shape->ias, 52, shape->flags, NULL };
 	kit->domain = kit_domain(kit, 1, kit->root);
 }
 

@@ -53,7 +53,7 @@ static void *test_aligned_alloc(size_t alignment, size_t size)
 
 static void creation(void **state)
 {
-	struct iog_pgtable_root root = { KIT_PADDR_BASE, "vtdss", 4, 48, 52, 0 };
+	struct iog_pgtable_root root = { KIT_PADDR_BASE, "vtdss", 4, 48, 52, 0, NULL };
 	struct iog_platform platform = { 0 };
 	struct iog_sim *sim = NULL;
 	long n = 0;

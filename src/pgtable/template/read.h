@@ -98,14 +98,14 @@ static bool PT(visit_table)(struct iog_pgtable *pt, struct pt_lane *lane, uint64
 	return false;
 }
 
-static int PT(visit)(struct iog_pgtable *pt, iog_lane_t lane, uint64_t first, uint64_t last, iog_visit_fn *visit, void *ctx)
+static int PT(visit)(struct iog_pgtable *pt, struct pt_lane *lane, uint64_t first, uint64_t last, iog_visit_fn *visit, void *ctx)
 {
 	uint64_t iova = first;
 	int result = 0;
 
 	if (V_LOCKED)
 		pt_read_lock(pt);
-	while (iova <= last && !PT(visit_table)(pt, &pt->lanes[lane], &iova, last, visit, ctx, &result))
+	while (iova <= last && !PT(visit_table)(pt, lane, &iova, last, visit, ctx, &result))
 		;
 	if (V_LOCKED)
 		pt_read_unlock(pt);
