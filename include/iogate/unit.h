@@ -86,7 +86,7 @@ struct iog_unit {
 	uint32_t domain_ids;
 	/*
 	 * What an invalidation costs, ns; 0: not known. By these, one that holds many ranges becomes one of the whole domain, where that is cheaper. Those that the driver does not
-	 * know are measured when the first domain joins, on hosts with a clock (platform.h, now_ns), a range being one page then. Where hardware takes no ranges, or none so long, the
+	 * know are measured when the first domain joins, or the unit is turned on with domains (iog_unit_measure()), on hosts with a clock (platform.h, now_ns), a range being one page then. Where hardware takes no ranges, or none so long, the
 	 * driver sends a command per page, and should itself prefer the domain when that is cheaper.
 	 */
 	uint32_t wait_ns;   /* an invalidation, apart from its commands */
@@ -110,6 +110,15 @@ struct iog_unit {
  * Return: 0; -IOG_EINVAL if one of these, or a member of @ops, is missing or out of range; -IOG_ENOMEM.
  */
 IOG_API int iog_unit_init(struct iog_unit *unit);
+
+/**
+ * iog_unit_measure() - hardware carries out invalidations from now on. What was measured of a unit that was off, and did nothing, is forgotten.
+ * @unit: the unit. A driver that knows its costs does not call this.
+ * @id: of a domain that is on it, by which they are measured now; 0: there is none, and the next that joins is measured.
+ *
+ * Context: no other call on the unit running; waits for hardware, by its ops; allocates. Nothing is learnt where there is no clock or no memory, or where the unit reports an error.
+ */
+IOG_API void iog_unit_measure(struct iog_unit *unit, uint32_t id);
 
 /**
  * iog_unit_fini() - the opposite.

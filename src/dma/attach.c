@@ -17,6 +17,7 @@
 #include "attach.h"
 
 #include "../inval/cost.h"
+#include "../pgtable/pgtable.h"
 #include "unit.h"
 
 /*
@@ -78,7 +79,7 @@ static int unit_join(struct iog_domain *domain, struct iog_unit *unit)
 	error = iog_unit_domain_add(unit, &root, &id);
 	if (error)
 		return error;
-	iog_cost_measure(unit, id, domain->pgtable);
+	iog_cost_measure(unit, id, domain->pgtable->granule);
 	atomic_store_explicit(&place->id, id, memory_order_relaxed);
 	place->devices = 0;
 	/* Release: the id; pairs with the acquire in iog_domain_invalidate(). */

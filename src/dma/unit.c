@@ -7,10 +7,13 @@
  * Locking: the unit's lock over ids and devices. It is held while hardware is waited for, so it spins with interrupts as they are; who takes it is not called by a context
  * that interrupts another call (attach, detach, create, destroy). Invalidations take no lock here.
  */
+#include "../inval/cost.h"
 #include "unit.h"
 
 #define IDS_MAX ((UINT32_C(1) << 20) - 1)
 #define NO_ID UINT32_C(0)
+/* A multiple of what any format has. */
+#define MEASURED_GRANULE UINT64_C(65536)
 
 _Static_assert(sizeof(struct spinlock) <= sizeof(((struct iog_unit *)0)->lock), "the lock fits its place");
 
@@ -139,6 +142,13 @@ int iog_unit_init(struct iog_unit *unit)
 	unit->devices = NULL;
 	wait_unlock(unit_lock(unit));
 	return 0;
+}
+
+void iog_unit_measure(struct iog_unit *unit, uint32_t id)
+{
+	iog_cost_forget(unit);
+	if (id)
+		iog_cost_measure(unit, id, MEASURED_GRANULE);
 }
 
 int iog_unit_fini(struct iog_unit *unit)

@@ -7,8 +7,6 @@
 #include <iogate/error.h>
 #include <iogate/platform.h>
 
-#include "../pgtable/memory.h"
-#include "../pgtable/pgtable.h"
 #include "cost.h"
 
 #define ROUNDS 4
@@ -39,21 +37,18 @@ static int measure(struct iog_unit *unit, uint32_t id, const struct iog_gather *
 	return 0;
 }
 
-static int no_flush(const struct iog_gather *gather, void *ctx)
-{
-	(void)gather;
-	(void)ctx;
-	return -IOG_EOPNOTSUPP;
-}
-
 /* Ranges that do not touch: a page each. */
 static void add_ranges(struct iog_gather *gather, uint64_t granule, uint32_t n)
 {
-	for (uint32_t i = gather->nr_ranges; i < n; i++)
-		iog_gather_add_range(gather, i * FAR * granule, (i * FAR + 1) * granule - 1, granule);
+	gather->min_page_size = granule;
+	for (; gather->nr_ranges < n; gather->nr_ranges++) {
+		uint64_t first = gather->nr_ranges * FAR * granule;
+
+		gather->ranges[gather->nr_ranges] = (struct iog_range){ first, first + granule - 1 };
+	}
 }
 
-void iog_cost_measure(struct iog_unit *unit, uint32_t id, struct iog_pgtable *pgtable)
+void iog_cost_measure(struct iog_unit *unit, uint32_t id, uint64_t granule)
 {
 	const struct iog_platform *platform = unit->platform;
 	uint64_t one = 0, many = 0, whole = 0, range, wait;
@@ -65,13 +60,10 @@ void iog_cost_measure(struct iog_unit *unit, uint32_t id, struct iog_pgtable *pg
 	gather = platform->object_alloc(platform->ctx, sizeof(*gather));
 	if (!gather)
 		return;
-	error = iog_gather_init(gather, pgtable, 0, no_flush, NULL);
+	add_ranges(gather, granule, 1);
+	error = measure(unit, id, gather, &one);
 	if (!error) {
-		add_ranges(gather, pgtable->granule, 1);
-		error = measure(unit, id, gather, &one);
-	}
-	if (!error) {
-		add_ranges(gather, pgtable->granule, IOG_GATHER_RANGES);
+		add_ranges(gather, granule, IOG_GATHER_RANGES);
 		error = measure(unit, id, gather, &many);
 	}
 	if (!error)
@@ -84,4 +76,11 @@ void iog_cost_measure(struct iog_unit *unit, uint32_t id, struct iog_pgtable *pg
 	cost_put(&unit->range_ns, range);
 	cost_put(&unit->domain_ns, whole > wait ? whole - wait : 0);
 	cost_put(&unit->wait_ns, wait);
+}
+
+void iog_cost_forget(struct iog_unit *unit)
+{
+	__atomic_store_n(&unit->wait_ns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&unit->range_ns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&unit->domain_ns, 0, __ATOMIC_RELAXED);
 }

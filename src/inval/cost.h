@@ -36,11 +36,14 @@ static inline bool cost_prefers_domain(const struct iog_unit *unit, const struct
 /**
  * iog_cost_measure() - learn what a unit's invalidations cost, as far as its driver does not know.
  * @unit: the unit; on a host without a clock nothing is done.
- * @id: of a domain that no device uses yet.
- * @pgtable: of that domain.
+ * @id: of a domain.
+ * @granule: of ranges.
  *
  * Context: waits for hardware; allocates. Where there is no memory, or the unit reports an error, nothing is learnt.
  */
-void iog_cost_measure(struct iog_unit *unit, uint32_t id, struct iog_pgtable *pgtable);
+void iog_cost_measure(struct iog_unit *unit, uint32_t id, uint64_t granule);
+
+/* They are not known any more. */
+void iog_cost_forget(struct iog_unit *unit);
 
 #endif

@@ -126,6 +126,26 @@ static void told(void **state)
 	}
 }
 
+/* Again, when the unit has been turned on: by a domain that is on it, or else when the next joins. */
+static void measured_again(void **state)
+{
+	struct place place = { .script = { .wait = 0, .range = 0, .domain = 0 } };
+
+	(void)state;
+	place_create(&place, true, 0);
+	assert_int_equal(place.script.unit.wait_ns, 1);
+	place.script.wait = 700;
+	place.script.range = 150;
+	place.script.domain = 90;
+	iog_unit_measure(&place.script.unit, 1);
+	assert_int_equal(place.script.unit.wait_ns, 700);
+	assert_int_equal(place.script.unit.range_ns, 150);
+	assert_int_equal(place.script.unit.domain_ns, 90);
+	iog_unit_measure(&place.script.unit, 0);
+	assert_int_equal(place.script.unit.wait_ns + place.script.unit.range_ns + place.script.unit.domain_ns, 0);
+	place_destroy(&place);
+}
+
 /* By a clock: what the driver has not told. */
 static void measured(void **state)
 {
@@ -209,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(told),
 		cmocka_unit_test(measured),
+		cmocka_unit_test(measured_again),
 		cmocka_unit_test(no_reuse),
 		cmocka_unit_test(aborted),
 	};

@@ -144,6 +144,12 @@ static void errors(void **state)
 	vtd = fake_driver(&fake, 0, &(struct iog_vtd_config){ .timeout_ms = 20 });
 	unit = iog_vtd_unit(vtd);
 	domain_add(vtd, ID);
+	/* What was measured of a unit that does nothing is not what it costs once it is on. */
+	assert_int_equal(iog_vtd_disable(vtd), 0);
+	iog_unit_measure(unit, ID);
+	assert_int_equal(unit->wait_ns, fake.tick);
+	assert_int_equal(iog_vtd_enable(vtd), 0);
+	assert_true(unit->wait_ns > fake.tick);
 	/* A descriptor that hardware does not understand, and the queue stops: the caller is to submit it again, and that works. */
 	for (uint32_t n = 1; n < 3; n++) {
 		fake.choke = n;

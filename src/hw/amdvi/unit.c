@@ -331,6 +331,8 @@ int iog_amdvi_enable(struct iog_amdvi *amdvi)
 	if (!error)
 		error = iog_amdvi_invalidate_all(amdvi);
 	amdvi->enabled = !error;
+	if (!error)
+		iog_unit_measure(&amdvi->unit, amdvi->domains ? amdvi->domains->id : 0);
 	return error;
 }
 

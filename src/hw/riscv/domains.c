@@ -51,6 +51,18 @@ const struct rv_domain *iog_riscv_domain(struct iog_riscv *riscv, uint32_t id)
 	return block && block[id % DOMAINS_PER_BLOCK].id == id ? &block[id % DOMAINS_PER_BLOCK] : NULL;
 }
 
+uint32_t iog_riscv_domain_any(struct iog_riscv *riscv)
+{
+	for (uint32_t first = 0; first <= riscv->unit.domain_ids; first += DOMAINS_PER_BLOCK) {
+		const struct rv_domain *block = block_find(riscv, first);
+
+		for (uint32_t n = 0; block && n < DOMAINS_PER_BLOCK; n++)
+			if (block[n].id)
+				return block[n].id;
+	}
+	return 0;
+}
+
 int iog_riscv_domain_add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
 {
 	struct iog_riscv *riscv = rv_of(unit);

@@ -322,6 +322,8 @@ int iog_riscv_enable(struct iog_riscv *riscv)
 	riscv->half_on = error && stop(riscv, off);
 	if (error)
 		riscv->on = false;
+	else
+		iog_unit_measure(&riscv->unit, iog_riscv_domain_any(riscv));
 	return error;
 }
 

@@ -133,6 +133,8 @@ int iog_riscv_domains_create(struct iog_riscv *riscv);
 void iog_riscv_domains_destroy(struct iog_riscv *riscv);
 int iog_riscv_domain_add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root);
 int iog_riscv_domain_remove(struct iog_unit *unit, uint32_t id);
+/* The number of one of them; 0: there is none. */
+uint32_t iog_riscv_domain_any(struct iog_riscv *riscv);
 /* NULL: there is none. */
 const struct rv_domain *iog_riscv_domain(struct iog_riscv *riscv, uint32_t id);
 

@@ -134,6 +134,18 @@ const struct smmu_domain *iog_smmuv3_domain(struct iog_smmuv3 *smmu, uint32_t id
 	return block && block->domains[id % DOMAINS_PER_BLOCK].id == id ? &block->domains[id % DOMAINS_PER_BLOCK] : NULL;
 }
 
+uint32_t iog_smmuv3_domain_any(struct iog_smmuv3 *smmu)
+{
+	for (uint32_t first = 0; first <= smmu->unit.domain_ids; first += DOMAINS_PER_BLOCK) {
+		const struct smmu_block *block = block_find(smmu, first);
+
+		for (uint32_t n = 0; block && n < DOMAINS_PER_BLOCK; n++)
+			if (block->domains[n].id)
+				return block->domains[n].id;
+	}
+	return 0;
+}
+
 int iog_smmuv3_domain_add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
 {
 	struct iog_smmuv3 *smmu = smmu_of(unit);

@@ -349,6 +349,8 @@ int iog_smmuv3_enable(struct iog_smmuv3 *smmu)
 	smmu->half_on = error && stop(smmu);
 	if (error)
 		smmu->on = false;
+	else
+		iog_unit_measure(&smmu->unit, iog_smmuv3_domain_any(smmu));
 	return error;
 }
 

@@ -146,6 +146,8 @@ int iog_smmuv3_domains_create(struct iog_smmuv3 *smmu);
 void iog_smmuv3_domains_destroy(struct iog_smmuv3 *smmu);
 int iog_smmuv3_domain_add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root);
 int iog_smmuv3_domain_remove(struct iog_unit *unit, uint32_t id);
+/* The number of one of them; 0: there is none. */
+uint32_t iog_smmuv3_domain_any(struct iog_smmuv3 *smmu);
 /* NULL: there is none. */
 const struct smmu_domain *iog_smmuv3_domain(struct iog_smmuv3 *smmu, uint32_t id);
 

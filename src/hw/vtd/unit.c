@@ -320,6 +320,7 @@ int iog_vtd_enable(struct iog_vtd *vtd)
 		return error;
 	message_set(vtd);
 	vtd->enabled = true;
+	iog_unit_measure(&vtd->unit, vtd->domains ? vtd->domains->id : 0);
 	return 0;
 }
 
