@@ -100,6 +100,12 @@ struct iog_platform {
 	void (*mmio_write32)(void *ctx, uintptr_t reg, uint32_t value);
 	void (*mmio_write64)(void *ctx, uintptr_t reg, uint64_t value);
 
+	/* The same for narrow registers, which only virtio devices have: optional, all four or none, and only with those above. */
+	uint8_t (*mmio_read8)(void *ctx, uintptr_t reg);
+	uint16_t (*mmio_read16)(void *ctx, uintptr_t reg);
+	void (*mmio_write8)(void *ctx, uintptr_t reg, uint8_t value);
+	void (*mmio_write16)(void *ctx, uintptr_t reg, uint16_t value);
+
 	/*
 	 * Observers for a checker (the simulated IOMMU poisons and tracks tables through them). Both optional, NULL in production.
 	 * table_freed(): a table has gone to the stock; no hardware may reach it any more. @table may be filled with a pattern, by relaxed atomic

@@ -37,6 +37,57 @@ static inline int iog_mmio_init(struct iog_mmio *mmio, const struct iog_platform
 	return 0;
 }
 
+/* -IOG_EINVAL for a platform that has not the narrow accessors where it has the others, or only some of them. */
+static inline int iog_mmio_check_narrow(const struct iog_platform *platform)
+{
+	bool all = platform->mmio_read8 && platform->mmio_read16 && platform->mmio_write8 && platform->mmio_write16;
+	bool any = platform->mmio_read8 || platform->mmio_read16 || platform->mmio_write8 || platform->mmio_write16;
+
+	return all == any && all == !!platform->mmio_read32 ? 0 : -IOG_EINVAL;
+}
+
+static inline uint8_t iog_mmio_read8(struct iog_mmio *mmio, uint32_t offset)
+{
+	const struct iog_platform *platform = mmio->platform;
+
+	atomic_fetch_add_explicit(&mmio->reads, 1, memory_order_relaxed);
+	if (platform->mmio_read8)
+		return platform->mmio_read8(platform->ctx, mmio->base + offset);
+	return *(const volatile uint8_t *)(mmio->base + offset);
+}
+
+static inline uint16_t iog_mmio_read16(struct iog_mmio *mmio, uint32_t offset)
+{
+	const struct iog_platform *platform = mmio->platform;
+
+	atomic_fetch_add_explicit(&mmio->reads, 1, memory_order_relaxed);
+	if (platform->mmio_read16)
+		return platform->mmio_read16(platform->ctx, mmio->base + offset);
+	return *(const volatile uint16_t *)(mmio->base + offset);
+}
+
+static inline void iog_mmio_write8(struct iog_mmio *mmio, uint32_t offset, uint8_t value)
+{
+	const struct iog_platform *platform = mmio->platform;
+
+	atomic_fetch_add_explicit(&mmio->writes, 1, memory_order_relaxed);
+	if (platform->mmio_write8)
+		platform->mmio_write8(platform->ctx, mmio->base + offset, value);
+	else
+		*(volatile uint8_t *)(mmio->base + offset) = value;
+}
+
+static inline void iog_mmio_write16(struct iog_mmio *mmio, uint32_t offset, uint16_t value)
+{
+	const struct iog_platform *platform = mmio->platform;
+
+	atomic_fetch_add_explicit(&mmio->writes, 1, memory_order_relaxed);
+	if (platform->mmio_write16)
+		platform->mmio_write16(platform->ctx, mmio->base + offset, value);
+	else
+		*(volatile uint16_t *)(mmio->base + offset) = value;
+}
+
 static inline uint32_t iog_mmio_read32(struct iog_mmio *mmio, uint32_t offset)
 {
 	const struct iog_platform *platform = mmio->platform;
@@ -104,20 +155,17 @@ static inline bool iog_deadline_passed(const struct iog_platform *platform, uint
 }
 
 /*
- * Read until the bits of @mask are @wanted. A caller that was away for long (preempted, its clock jumped) looks once more after the deadline before it gives up. @last may be NULL.
+ * Read a register of 32 or 64 bits until the bits of @mask are @wanted. A caller that was away for long (preempted, its clock jumped) looks once more after the deadline before it gives up.
  * 0, or -IOG_ETIMEDOUT.
  */
-static inline int iog_mmio_poll32(struct iog_mmio *mmio, uint32_t offset, uint32_t mask, uint32_t wanted, uint64_t timeout_ns, uint32_t *last)
+static inline int iog_mmio_poll(struct iog_mmio *mmio, uint32_t offset, bool wide, uint64_t mask, uint64_t wanted, uint64_t timeout_ns, uint64_t *last)
 {
 	uint64_t deadline = iog_deadline(mmio->platform, timeout_ns);
 	bool late = false;
 
 	for (;;) {
-		uint32_t value = iog_mmio_read32(mmio, offset);
-
-		if (last)
-			*last = value;
-		if ((value & mask) == wanted)
+		*last = wide ? iog_mmio_read64(mmio, offset) : iog_mmio_read32(mmio, offset);
+		if ((*last & mask) == wanted)
 			return 0;
 		if (late)
 			return -IOG_ETIMEDOUT;
@@ -127,25 +175,22 @@ static inline int iog_mmio_poll32(struct iog_mmio *mmio, uint32_t offset, uint32
 	}
 }
 
-/* The same for a register of 64 bits. */
+/* @last may be NULL: what was read last. */
+static inline int iog_mmio_poll32(struct iog_mmio *mmio, uint32_t offset, uint32_t mask, uint32_t wanted, uint64_t timeout_ns, uint32_t *last)
+{
+	uint64_t value;
+	int error = iog_mmio_poll(mmio, offset, false, mask, wanted, timeout_ns, &value);
+
+	if (last)
+		*last = (uint32_t)value;
+	return error;
+}
+
 static inline int iog_mmio_poll64(struct iog_mmio *mmio, uint32_t offset, uint64_t mask, uint64_t wanted, uint64_t timeout_ns, uint64_t *last)
 {
-	uint64_t deadline = iog_deadline(mmio->platform, timeout_ns);
-	bool late = false;
+	uint64_t value;
 
-	for (;;) {
-		uint64_t value = iog_mmio_read64(mmio, offset);
-
-		if (last)
-			*last = value;
-		if ((value & mask) == wanted)
-			return 0;
-		if (late)
-			return -IOG_ETIMEDOUT;
-		late = iog_deadline_passed(mmio->platform, deadline);
-		if (!late)
-			iog_relax(mmio->platform);
-	}
+	return iog_mmio_poll(mmio, offset, true, mask, wanted, timeout_ns, last ? last : &value);
 }
 
 #endif

@@ -322,6 +322,79 @@ static void freed_table(void **state)
 	}
 }
 
+static uint64_t register_value;
+
+static uint32_t read32(void *ctx, uintptr_t reg)
+{
+	return *(uint32_t *)ctx + (uint32_t)reg;
+}
+
+static uint64_t read64(void *ctx, uintptr_t reg)
+{
+	return *(uint32_t *)ctx + (uint64_t)reg + (UINT64_C(1) << 32);
+}
+
+static void write32(void *ctx, uintptr_t reg, uint32_t value)
+{
+	register_value = *(uint32_t *)ctx + reg + value;
+}
+
+static void write64(void *ctx, uintptr_t reg, uint64_t value)
+{
+	register_value = *(uint32_t *)ctx + reg + value;
+}
+
+static uint8_t read8(void *ctx, uintptr_t reg)
+{
+	return (uint8_t)(*(uint32_t *)ctx + reg);
+}
+
+static uint16_t read16(void *ctx, uintptr_t reg)
+{
+	return (uint16_t)(*(uint32_t *)ctx + reg);
+}
+
+static void write8(void *ctx, uintptr_t reg, uint8_t value)
+{
+	register_value = *(uint32_t *)ctx + reg + value;
+}
+
+static void write16(void *ctx, uintptr_t reg, uint16_t value)
+{
+	register_value = *(uint32_t *)ctx + reg + value;
+}
+
+/* A host that is observed goes on supplying its registers. */
+static void registers(void **state)
+{
+	struct iog_platform observed;
+	uint32_t base = 1000;
+	struct iog_sim *sim;
+	struct kit kit;
+
+	(void)state;
+	kit_create(&kit, &kit_vtdss_48, NULL);
+	observed = (struct iog_platform){ .ctx = &base, .mmio_read32 = read32, .mmio_read64 = read64, .mmio_write32 = write32, .mmio_write64 = write64,
+					  .mmio_read8 = read8, .mmio_read16 = read16, .mmio_write8 = write8, .mmio_write16 = write16 };
+	assert_int_equal(iog_sim_create(&observed, NULL, &sim), 0);
+	iog_sim_observe(sim, &observed);
+	assert_int_equal(observed.mmio_read32(observed.ctx, 4), 1004);
+	assert_int_equal(observed.mmio_read64(observed.ctx, 8), 1008 + (UINT64_C(1) << 32));
+	observed.mmio_write32(observed.ctx, 4, 100);
+	assert_int_equal(register_value, 1104);
+	observed.mmio_write64(observed.ctx, 8, UINT64_C(1) << 40);
+	assert_int_equal(register_value, 1008 + (UINT64_C(1) << 40));
+	assert_int_equal(observed.mmio_read8(observed.ctx, 4), (uint8_t)1004);
+	assert_int_equal(observed.mmio_read16(observed.ctx, 6), 1006);
+	observed.mmio_write8(observed.ctx, 4, 2);
+	assert_int_equal(register_value, 1006);
+	observed.mmio_write16(observed.ctx, 6, 300);
+	assert_int_equal(register_value, 1306);
+	iog_sim_destroy(sim);
+	assert_null(kit.observed.mmio_read32);
+	kit_destroy(&kit);
+}
+
 /* An entry leads to memory that never was a table, or no longer exists: a violation and a fault, not a crash. */
 static void wild_table(void **state)
 {
@@ -712,6 +785,7 @@ int main(void)
 		cmocka_unit_test(unmap_everything),
 		cmocka_unit_test(history_from_callback),
 		cmocka_unit_test(no_oracle),
+		cmocka_unit_test(registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,18 +113,26 @@ bool iog_qtest_ask(struct iog_qtest *qtest, uint64_t *value, const char *format,
 	return true;
 }
 
+/* Of an access's width, in the protocol. */
+static char letter(uint32_t bits)
+{
+	static const char letters[] = { [1] = 'b', [2] = 'w', [4] = 'l', [8] = 'q' };
+
+	return letters[bits / 8];
+}
+
 uint64_t iog_qtest_read(struct iog_qtest *qtest, uint32_t bits, uint64_t paddr)
 {
 	uint64_t value;
 
 	qtest->reads++;
-	if (!iog_qtest_ask(qtest, &value, "read%c 0x%" PRIx64 "\n", bits == 64 ? 'q' : 'l', paddr))
+	if (!iog_qtest_ask(qtest, &value, "read%c 0x%" PRIx64 "\n", letter(bits), paddr))
 		value = UINT64_MAX;
-	return bits == 64 ? value : (uint32_t)value;
+	return value & UINT64_MAX >> (64 - bits);
 }
 
 void iog_qtest_write(struct iog_qtest *qtest, uint32_t bits, uint64_t paddr, uint64_t value)
 {
 	qtest->writes++;
-	iog_qtest_ask(qtest, NULL, "write%c 0x%" PRIx64 " 0x%" PRIx64 "\n", bits == 64 ? 'q' : 'l', paddr, value);
+	iog_qtest_ask(qtest, NULL, "write%c 0x%" PRIx64 " 0x%" PRIx64 "\n", letter(bits), paddr, value);
 }

@@ -92,6 +92,26 @@ static void mmio_write64(void *ctx, uintptr_t reg, uint64_t value)
 	locked_write(ctx, 64, reg, value);
 }
 
+static uint8_t mmio_read8(void *ctx, uintptr_t reg)
+{
+	return (uint8_t)locked_read(ctx, 8, reg);
+}
+
+static uint16_t mmio_read16(void *ctx, uintptr_t reg)
+{
+	return (uint16_t)locked_read(ctx, 16, reg);
+}
+
+static void mmio_write8(void *ctx, uintptr_t reg, uint8_t value)
+{
+	locked_write(ctx, 8, reg, value);
+}
+
+static void mmio_write16(void *ctx, uintptr_t reg, uint16_t value)
+{
+	locked_write(ctx, 16, reg, value);
+}
+
 static void platform_init(struct iog_qtest *qtest)
 {
 	struct iog_platform *platform = &qtest->platform;
@@ -111,6 +131,10 @@ static void platform_init(struct iog_qtest *qtest)
 	platform->mmio_read64 = mmio_read64;
 	platform->mmio_write32 = mmio_write32;
 	platform->mmio_write64 = mmio_write64;
+	platform->mmio_read8 = mmio_read8;
+	platform->mmio_read16 = mmio_read16;
+	platform->mmio_write8 = mmio_write8;
+	platform->mmio_write16 = mmio_write16;
 }
 
 /* The command line, and the process. */

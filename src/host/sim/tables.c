@@ -239,6 +239,62 @@ static void observe_lanes_barrier(void *ctx)
 	host->lanes_barrier(host->ctx);
 }
 
+static uint32_t observe_mmio_read32(void *ctx, uintptr_t reg)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	return host->mmio_read32(host->ctx, reg);
+}
+
+static uint64_t observe_mmio_read64(void *ctx, uintptr_t reg)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	return host->mmio_read64(host->ctx, reg);
+}
+
+static void observe_mmio_write32(void *ctx, uintptr_t reg, uint32_t value)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	host->mmio_write32(host->ctx, reg, value);
+}
+
+static void observe_mmio_write64(void *ctx, uintptr_t reg, uint64_t value)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	host->mmio_write64(host->ctx, reg, value);
+}
+
+static uint8_t observe_mmio_read8(void *ctx, uintptr_t reg)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	return host->mmio_read8(host->ctx, reg);
+}
+
+static uint16_t observe_mmio_read16(void *ctx, uintptr_t reg)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	return host->mmio_read16(host->ctx, reg);
+}
+
+static void observe_mmio_write8(void *ctx, uintptr_t reg, uint8_t value)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	host->mmio_write8(host->ctx, reg, value);
+}
+
+static void observe_mmio_write16(void *ctx, uintptr_t reg, uint16_t value)
+{
+	const struct iog_platform *host = &((struct iog_sim *)ctx)->tables.host;
+
+	host->mmio_write16(host->ctx, reg, value);
+}
+
 /* All functions of a platform share one ctx: observing two of them takes over all. What the host leaves out stays out. */
 void iog_sim_tables_observe(struct iog_sim *sim, struct iog_platform *platform)
 {
@@ -263,6 +319,14 @@ void iog_sim_tables_observe(struct iog_sim *sim, struct iog_platform *platform)
 		.irq_save = host->irq_save ? observe_irq_save : NULL,
 		.irq_restore = host->irq_restore ? observe_irq_restore : NULL,
 		.lanes_barrier = host->lanes_barrier ? observe_lanes_barrier : NULL,
+		.mmio_read32 = host->mmio_read32 ? observe_mmio_read32 : NULL,
+		.mmio_read64 = host->mmio_read64 ? observe_mmio_read64 : NULL,
+		.mmio_write32 = host->mmio_write32 ? observe_mmio_write32 : NULL,
+		.mmio_write64 = host->mmio_write64 ? observe_mmio_write64 : NULL,
+		.mmio_read8 = host->mmio_read8 ? observe_mmio_read8 : NULL,
+		.mmio_read16 = host->mmio_read16 ? observe_mmio_read16 : NULL,
+		.mmio_write8 = host->mmio_write8 ? observe_mmio_write8 : NULL,
+		.mmio_write16 = host->mmio_write16 ? observe_mmio_write16 : NULL,
 		.table_freed = observe_freed,
 		.table_taken = observe_taken,
 	};
