@@ -57,26 +57,39 @@ void iog_qtest_config_write(struct iog_qtest *qtest, uint32_t bdf, uint32_t offs
 	pthread_mutex_unlock(&qtest->lock);
 }
 
+/* With the lock held: the size of a memory BAR, as an address mask; 0 if there is none. The BAR is as it was before. */
+static uint64_t bar_mask(struct iog_qtest *qtest, uint32_t bdf, uint32_t bar, bool *wide)
+{
+	uint32_t was = config_read(qtest, bdf, PCI_BAR(bar)), was_high, low, high = UINT32_MAX;
+
+	config_write(qtest, bdf, PCI_BAR(bar), UINT32_MAX);
+	low = config_read(qtest, bdf, PCI_BAR(bar));
+	config_write(qtest, bdf, PCI_BAR(bar), was);
+	*wide = (low & PCI_BAR_TYPE) == PCI_BAR_64;
+	if (low & PCI_BAR_IO || !(low & ~PCI_BAR_FLAGS) || (*wide && bar + 1 == PCI_BARS))
+		return 0;
+	if (*wide) {
+		was_high = config_read(qtest, bdf, PCI_BAR(bar + 1));
+		config_write(qtest, bdf, PCI_BAR(bar + 1), UINT32_MAX);
+		high = config_read(qtest, bdf, PCI_BAR(bar + 1));
+		config_write(qtest, bdf, PCI_BAR(bar + 1), was_high);
+	}
+	return (uint64_t)high << 32 | (low & ~PCI_BAR_FLAGS);
+}
+
 /* With the lock held. */
 static int bar_place(struct iog_qtest *qtest, uint32_t bdf, uint32_t bar, iog_paddr_t *paddr)
 {
 	const struct qtest_machine *machine = qtest->machine;
 	uint64_t mask, size, at;
-	uint32_t low, command;
+	uint32_t command;
 	bool wide;
 
 	if (config_read(qtest, bdf, 0) == UINT32_MAX)
 		return -IOG_ENOENT;
-	config_write(qtest, bdf, PCI_BAR(bar), UINT32_MAX);
-	low = config_read(qtest, bdf, PCI_BAR(bar));
-	wide = (low & PCI_BAR_TYPE) == PCI_BAR_64;
-	if (low & PCI_BAR_IO || !(low & ~PCI_BAR_FLAGS) || (wide && bar + 1 == PCI_BARS))
+	mask = bar_mask(qtest, bdf, bar, &wide);
+	if (!mask)
 		return -IOG_ENOENT;
-	mask = UINT64_C(0xffffffff00000000) | (low & ~PCI_BAR_FLAGS);
-	if (wide) {
-		config_write(qtest, bdf, PCI_BAR(bar + 1), UINT32_MAX);
-		mask = (uint64_t)config_read(qtest, bdf, PCI_BAR(bar + 1)) << 32 | (low & ~PCI_BAR_FLAGS);
-	}
 	size = -mask;
 	at = (qtest->window_next + size - 1) & mask;
 	if (size > machine->window_size || at + size > machine->window + machine->window_size)
@@ -87,6 +100,10 @@ static int bar_place(struct iog_qtest *qtest, uint32_t bdf, uint32_t bar, iog_pa
 		config_write(qtest, bdf, PCI_BAR(bar + 1), (uint32_t)(at >> 32));
 	command = config_read(qtest, bdf, PCI_COMMAND) & 0xffff;
 	config_write(qtest, bdf, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	/* edu is used by where it is. */
+	for (uint32_t n = 0; n < qtest->edus && !bar; n++)
+		if (bdf == IOG_QTEST_EDU(n))
+			qtest->edu[n].registers = at;
 	*paddr = at;
 	return 0;
 }

@@ -2,6 +2,7 @@
 /*
  * Which QEMU: the first of the candidates whose version is wanted. A version is what the program itself says.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,21 +10,40 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 #define VERSION_TIMEOUT_MS 10000
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* All of a short output, or what came before it stayed silent for too long. */
 static void read_all(int file, char *text, size_t size)
 {
 	struct pollfd ready = { .fd = file, .events = POLLIN };
+	int64_t end = now_ms() + VERSION_TIMEOUT_MS, left;
 	size_t used = 0;
 	ssize_t got;
 
-	while (used + 1 < size && poll(&ready, 1, VERSION_TIMEOUT_MS) == 1) {
+	while (used + 1 < size && (left = end - now_ms()) > 0) {
+		int seen = poll(&ready, 1, (int)left);
+
+		/* A signal. */
+		if (seen < 0 && errno == EINTR)
+			continue;
+		if (seen != 1)
+			break;
 		got = read(file, text + used, size - 1 - used);
+		if (got < 0 && errno == EINTR)
+			continue;
 		if (got <= 0)
 			break;
 		used += (size_t)got;
@@ -61,7 +81,8 @@ static uint32_t version_of(const char *path)
 	read_all(ends[0], text, sizeof(text));
 	close(ends[0]);
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 	at = strstr(text, says);
 	if (!at || sscanf(at + sizeof(says) - 1, "%u.%u", &major, &minor) != 2 || major > 999 || minor > 99)
 		return 0;
