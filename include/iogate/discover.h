@@ -109,7 +109,7 @@ struct iog_devices {
 };
 
 enum iog_found_devices_flags {
-	/* All of them have the id @id at the unit; otherwise the first has it, and the others follow. */
+	/* All of them have the id @id at the unit; otherwise the first has it, and the others follow, each further segment's 65536 beyond. */
 	IOG_FOUND_ONE_ID = 1 << 0,
 	/* Outweighs what was reported before about the same devices. Otherwise the first record stands. */
 	IOG_FOUND_OVERRIDES = 1 << 1,

@@ -316,8 +316,11 @@ static void viot_reported(void **state)
 	assert_int_equal(found->devices.who.base, 0x10010000);
 	assert_int_equal(found->devices.unit, mmio);
 	report_free(&report);
-	assert_int_equal(iog_discover_device(iog_discover_viot, image.bytes, image.size, NULL, 1, 0x18, &location, NULL), 0);
+	assert_int_equal(iog_discover_device(iog_discover_viot, image.bytes, image.size, NULL, 0, 0x18, &location, NULL), 0);
 	assert_int_equal(location.id, 0x108);
+	/* Segments follow each other: endpoints are no two devices'. */
+	assert_int_equal(iog_discover_device(iog_discover_viot, image.bytes, image.size, NULL, 1, 0x18, &location, NULL), 0);
+	assert_int_equal(location.id, 0x10108);
 	assert_int_equal(location.unit.bdf, 8);
 	assert_int_equal(iog_discover_device(iog_discover_viot, image.bytes, image.size, NULL, 2, 0x18, &location, NULL), -IOG_ENOENT);
 

@@ -103,7 +103,8 @@ static void device_take(struct search *search, const struct iog_found_devices *d
 	else if (devices->flags & IOG_FOUND_ONE_ID)
 		search->location.id = devices->id;
 	else
-		search->location.id = devices->id + ((search->requester & devices->who.mask) - devices->who.first);
+		/* Segments follow each other, 65536 ids apart (VIOT; other tables' ranges are of one segment). */
+		search->location.id = devices->id + ((uint32_t)(search->segment - devices->who.segment) << 16) + ((search->requester & devices->who.mask) - devices->who.first);
 }
 
 static int device_search(void *ctx, const struct iog_found *found)
