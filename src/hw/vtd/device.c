@@ -73,9 +73,10 @@ static struct vtd_command iotlb_of(const struct iog_vtd *vtd, const struct vtd_b
 
 /*
  * Hardware forgets that @device was bound to @former (VT-d 6.5.3.3): context entry, PASID entry, what it was translated to, in this order. What was not present is remembered only in caching mode, under
- * domain id 0 in the context cache.
+ * domain id 0 in the context cache. @spare: what the change has put out of use. With a table that the root led to, others' entries may be remembered by where they were, too: the whole of the context
+ * cache goes.
  */
-static int forget(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding *former, const struct vtd_binding *binding)
+static int forget(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding *former, const struct vtd_binding *binding, const struct vtd_spare *spare)
 {
 	const struct vtd_binding *remembered = former->type == IOG_DOMAIN_BLOCKED ? binding : former;
 	struct vtd_command commands[3];
@@ -85,7 +86,7 @@ static int forget(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding
 		return 0;
 	if (former->type == IOG_DOMAIN_BLOCKED && !(vtd->cap & VTD_CAP_CM))
 		return iog_vtd_write_buffer_flush(vtd);
-	commands[count++] = vtd_context(VTD_SELECTIVE, former->did, device & 0xffff);
+	commands[count++] = spare->pages[0] ? vtd_context(VTD_GLOBAL, 0, 0) : vtd_context(VTD_SELECTIVE, former->did, device & 0xffff);
 	if (vtd->scalable)
 		commands[count++] = vtd_pasid(VTD_PASID_ONE, remembered->did, VTD_RID_PASID);
 	commands[count++] = iotlb_of(vtd, remembered);
@@ -123,7 +124,7 @@ static void tables_set(struct iog_vtd *vtd, uint32_t device, const struct vtd_bi
 static void take_back(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding *binding, const struct vtd_binding *former, struct vtd_spare *spare)
 {
 	tables_set(vtd, device, former, spare, NULL);
-	(void)forget(vtd, device, binding, former);
+	(void)forget(vtd, device, binding, former, spare);
 	spare_keep(vtd, spare);
 }
 
@@ -149,7 +150,7 @@ int iog_vtd_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_t
 		return error;
 	}
 	tables_set(vtd, device, &binding, &spare, &former);
-	error = forget(vtd, device, &former, &binding);
+	error = forget(vtd, device, &former, &binding, &spare);
 	if (!error)
 		error = forget_device_tlb(vtd, device, former.ats_depth);
 	if (error)
@@ -168,7 +169,7 @@ int iog_vtd_device_block(struct iog_unit *unit, uint32_t device)
 	int error;
 
 	tables_set(vtd, device, &blocked, &spare, &former);
-	error = forget(vtd, device, &former, &blocked);
+	error = forget(vtd, device, &former, &blocked, &spare);
 	if (error)
 		spare_keep(vtd, &spare);
 	else

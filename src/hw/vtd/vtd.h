@@ -239,7 +239,7 @@ struct vtd_binding {
 	uint32_t ats_depth;
 };
 
-/* Pages that a change of tables needs, and after it those that it has put out of use. */
+/* Pages that a change of tables needs, and after it those that it has put out of use; the first is a table that the root leads to. */
 struct vtd_spare {
 	void *pages[3];
 };
