@@ -324,6 +324,11 @@ static void faults(void **state)
 		{ UINT64_C(0x1234) << 48, RECORD(FAKE_SID, 0x22, 0), { .iova = 0x1234, .pasid = IOG_PASID_NONE, .reason = IOG_FAULT_REASON_INTERRUPT } },
 		{ 0x1000, RECORD(FAKE_SID, 0xd, T1 | UINT64_C(2) << 60), { .iova = 0x1000, .pasid = IOG_PASID_NONE, .access = IOG_PROT_READ | IOG_FAULT_TRANSLATED | IOG_FAULT_PAGE,
 									   .reason = IOG_FAULT_REASON_PERMISSION } },
+		/* A page request in legacy mode; accessed and dirty bits that cannot be set, of the second stage and of the first. */
+		{ 0x1000, RECORD(FAKE_SID, 0x32, 0), { .iova = 0x1000, .pasid = IOG_PASID_NONE, .access = IOG_PROT_WRITE | IOG_FAULT_PAGE, .reason = IOG_FAULT_REASON_PERMISSION } },
+		{ 0x1000, RECORD(FAKE_SID, 0x7c, 0), { .iova = 0x1000, .pasid = IOG_PASID_NONE, .access = IOG_PROT_WRITE | IOG_FAULT_PAGE, .reason = IOG_FAULT_REASON_WALK } },
+		{ 0x1000, RECORD(FAKE_SID, 0x90, 0), { .iova = 0x1000, .pasid = IOG_PASID_NONE, .access = IOG_PROT_WRITE | IOG_FAULT_PAGE, .reason = IOG_FAULT_REASON_WALK } },
+		{ 0x1000, RECORD(FAKE_SID, 0x91, 0), { .iova = 0x1000, .pasid = IOG_PASID_NONE, .access = IOG_PROT_WRITE | IOG_FAULT_PAGE, .reason = IOG_FAULT_REASON_WALK } },
 		{ 0x1000, RECORD(FAKE_SID, 0xff, 0), { .iova = 0x1000, .pasid = IOG_PASID_NONE, .access = IOG_PROT_WRITE | IOG_FAULT_PAGE, .reason = IOG_FAULT_REASON_OTHER } },
 	};
 	struct heard heard = { .told = 0 };

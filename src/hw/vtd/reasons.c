@@ -36,6 +36,7 @@ static const struct reason reasons[] = {
 	{ 0x28, IOG_FAULT_REASON_INTERRUPT, "a reserved field of the posted-interrupt descriptor is not 0" },
 	{ 0x30, IOG_FAULT_REASON_MALFORMED, "the root table address register holds what the unit does not have" },
 	{ 0x31, IOG_FAULT_REASON_PERMISSION, "a request with PASID, and the unit is in legacy mode" },
+	{ 0x32, IOG_FAULT_REASON_PERMISSION, "a page request, and the unit is in legacy mode" },
 	{ 0x38, IOG_FAULT_REASON_WALK, "the root entry could not be read" },
 	{ 0x39, IOG_FAULT_REASON_NO_DEVICE, "the root entry of this half of the bus is not present" },
 	{ 0x3a, IOG_FAULT_REASON_MALFORMED, "a reserved field of the root entry is not 0" },
@@ -69,6 +70,7 @@ static const struct reason reasons[] = {
 	{ 0x79, IOG_FAULT_REASON_NOT_PRESENT, "a second-stage entry is not present" },
 	{ 0x7a, IOG_FAULT_REASON_MALFORMED, "a reserved field of a second-stage entry is not 0" },
 	{ 0x7b, IOG_FAULT_REASON_WALK, "an entry of the second stage's root table could not be read" },
+	{ 0x7c, IOG_FAULT_REASON_WALK, "an accessed or dirty bit of a second-stage entry was to be set, and the unit's own accesses are not snooped" },
 	{ 0x80, IOG_FAULT_REASON_ADDRESS_SIZE, "the address is not canonical" },
 	{ 0x81, IOG_FAULT_REASON_PERMISSION, "a user's request to a page of the supervisor's" },
 	{ 0x82, IOG_FAULT_REASON_PERMISSION, "a supervisor's execute request to a page of the user's" },
@@ -77,8 +79,8 @@ static const struct reason reasons[] = {
 	{ 0x85, IOG_FAULT_REASON_PERMISSION, "a write where none is permitted" },
 	{ 0x86, IOG_FAULT_REASON_PERMISSION, "a read where none is permitted" },
 	{ 0x87, IOG_FAULT_REASON_ADDRESS_SIZE, "the second stage leads to where interrupt messages are" },
-	{ 0x90, IOG_FAULT_REASON_ADDRESS_SIZE, "a translated request to where interrupt messages are" },
-	{ 0x91, IOG_FAULT_REASON_WALK, "an access to memory was not completed" },
+	{ 0x90, IOG_FAULT_REASON_WALK, "an accessed or dirty bit of a first-stage entry was to be set, and the unit's own accesses are not snooped" },
+	{ 0x91, IOG_FAULT_REASON_WALK, "an accessed or dirty bit of a first-stage entry could not be set" },
 };
 
 enum iog_fault_reason iog_vtd_reason(uint32_t code, const char **text)
