@@ -21,6 +21,7 @@
 
 #include "../../core/lock.h"
 #include "../../pgtable/memory.h"
+#include "../driver.h"
 #include "../fault.h"
 #include "../mmio.h"
 #include "command.h"

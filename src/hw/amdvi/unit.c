@@ -33,15 +33,6 @@ static uint32_t levels_guest(const struct iog_amdvi *amdvi)
 	return AMDVI_EFR_GATS(amdvi->features) == 1 ? 5 : 4;
 }
 
-static bool formats_equal(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
 /* The page that leads from PASID 0 to the root. */
 static uint64_t *gcr3_new(const struct iog_amdvi *amdvi, iog_paddr_t root)
 {
@@ -57,10 +48,10 @@ static uint64_t *gcr3_new(const struct iog_amdvi *amdvi, iog_paddr_t root)
 static int domain_add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
 {
 	struct iog_amdvi *amdvi = amdvi_of(unit);
-	bool guest = formats_equal(root->format, "x86_64");
+	bool guest = iog_names_equal(root->format, "x86_64");
 	struct amdvi_domain *domain;
 
-	if ((!guest && !formats_equal(root->format, "amdv1")) || !root->levels || root->levels > (guest ? levels_guest(amdvi) : levels_host(amdvi)) ||
+	if ((!guest && !iog_names_equal(root->format, "amdv1")) || !root->levels || root->levels > (guest ? levels_guest(amdvi) : levels_host(amdvi)) ||
 	    (guest && root->levels < 4))
 		return -IOG_EOPNOTSUPP;
 	domain = amdvi->platform->object_alloc(amdvi->platform->ctx, sizeof(*domain));
@@ -130,7 +121,7 @@ static int config_check(const struct iog_amdvi_config *config)
 {
 	const struct iog_platform *platform = config->platform;
 
-	if (!platform || !platform->pages_alloc || !platform->pages_free || !platform->object_alloc || !platform->object_free || !platform->now_ns)
+	if (!iog_platform_serves(platform))
 		return -IOG_EINVAL;
 	if (!config->capability || config->flags & ~(uint32_t)IOG_AMDVI_INTERRUPT || config->segment > 0xffff || config->ivhd_flags > 0xff)
 		return -IOG_EINVAL;
@@ -392,24 +383,19 @@ void iog_amdvi_info(const struct iog_amdvi *amdvi, struct iog_amdvi_info *info)
 	info->was_enabled = amdvi->was_enabled;
 }
 
-static uint64_t count_of(const _Atomic uint64_t *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 void iog_amdvi_stats(const struct iog_amdvi *amdvi, struct iog_amdvi_stats *stats)
 {
 	const struct amdvi_counters *counters = &amdvi->counters;
 
-	stats->mmio_reads = count_of(&amdvi->mmio.reads);
-	stats->mmio_writes = count_of(&amdvi->mmio.writes);
-	stats->devtab_commands = count_of(&counters->devtab);
-	stats->page_commands = count_of(&counters->page);
-	stats->domain_commands = count_of(&counters->domain);
-	stats->device_commands = count_of(&counters->device);
-	stats->waits = count_of(&counters->waits);
-	stats->shared = count_of(&counters->shared);
-	stats->errors = count_of(&counters->errors);
-	stats->timeouts = count_of(&counters->timeouts);
+	stats->mmio_reads = iog_count_of(&amdvi->mmio.reads);
+	stats->mmio_writes = iog_count_of(&amdvi->mmio.writes);
+	stats->devtab_commands = iog_count_of(&counters->devtab);
+	stats->page_commands = iog_count_of(&counters->page);
+	stats->domain_commands = iog_count_of(&counters->domain);
+	stats->device_commands = iog_count_of(&counters->device);
+	stats->waits = iog_count_of(&counters->waits);
+	stats->shared = iog_count_of(&counters->shared);
+	stats->errors = iog_count_of(&counters->errors);
+	stats->timeouts = iog_count_of(&counters->timeouts);
 	iog_fault_log_counts(amdvi->faults, &stats->faults);
 }

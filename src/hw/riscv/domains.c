@@ -10,18 +10,9 @@
 
 _Static_assert(DOMAINS_PER_BLOCK * sizeof(struct rv_domain) <= BLOCK_BYTES, "a block fits");
 
-static bool names_equal(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
 static uint32_t stage_of(const char *format)
 {
-	return names_equal(format, "riscv") ? 1 : names_equal(format, "riscv_x4") ? 2 : 0;
+	return iog_names_equal(format, "riscv") ? 1 : iog_names_equal(format, "riscv_x4") ? 2 : 0;
 }
 
 static struct rv_domain *block_find(struct iog_riscv *riscv, uint32_t id)

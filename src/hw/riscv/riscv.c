@@ -174,7 +174,7 @@ int iog_riscv_create(const struct iog_riscv_config *config, struct iog_riscv **r
 	struct iog_riscv *riscv;
 	int error;
 
-	if (!platform || !platform->pages_alloc || !platform->pages_free || !platform->object_alloc || !platform->object_free || !config->registers)
+	if (!iog_platform_serves(platform) || !config->registers)
 		return -IOG_EINVAL;
 	riscv = platform->object_alloc(platform->ctx, sizeof(*riscv));
 	if (!riscv)
@@ -369,15 +369,15 @@ int iog_riscv_resume(struct iog_riscv *riscv)
 void iog_riscv_stats(const struct iog_riscv *riscv, struct iog_riscv_stats *stats)
 {
 	*stats = (struct iog_riscv_stats){
-		.mmio_reads = atomic_load_explicit(&riscv->mmio.reads, memory_order_relaxed),
-		.mmio_writes = atomic_load_explicit(&riscv->mmio.writes, memory_order_relaxed),
-		.waits = atomic_load_explicit(&riscv->ring.fences, memory_order_relaxed),
-		.submissions = atomic_load_explicit(&riscv->ring.submissions, memory_order_relaxed),
-		.timeouts = atomic_load_explicit(&riscv->ring.timeouts, memory_order_relaxed),
-		.tlb_ranges = atomic_load_explicit(&riscv->tlb_ranges, memory_order_relaxed),
-		.tlb_domains = atomic_load_explicit(&riscv->tlb_domains, memory_order_relaxed),
-		.command_errors = atomic_load_explicit(&riscv->command_errors, memory_order_relaxed),
+		.mmio_reads = iog_count_of(&riscv->mmio.reads),
+		.mmio_writes = iog_count_of(&riscv->mmio.writes),
+		.waits = iog_count_of(&riscv->ring.fences),
+		.submissions = iog_count_of(&riscv->ring.submissions),
+		.timeouts = iog_count_of(&riscv->ring.timeouts),
+		.tlb_ranges = iog_count_of(&riscv->tlb_ranges),
+		.tlb_domains = iog_count_of(&riscv->tlb_domains),
+		.command_errors = iog_count_of(&riscv->command_errors),
 	};
-	stats->commands = atomic_load_explicit(&riscv->commands, memory_order_relaxed) + stats->waits;
+	stats->commands = iog_count_of(&riscv->commands) + stats->waits;
 	iog_fault_log_counts(riscv->fault_log, &stats->faults);
 }

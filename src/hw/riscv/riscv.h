@@ -17,6 +17,7 @@
 #include <iogate/hw/riscv.h>
 
 #include "../entry.h"
+#include "../driver.h"
 #include "../fault.h"
 #include "../ring.h"
 #include "registers.h"

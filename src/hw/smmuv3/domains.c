@@ -25,19 +25,10 @@ static const struct walked walked_formats[] = {
 	{ "arm_s2_4k_lpa2", 2, 12, true }, { "arm_s2_16k_lpa2", 2, 14, true },
 };
 
-static bool names_equal(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
 static const struct walked *format_find(const char *name)
 {
 	for (size_t n = 0; n < sizeof(walked_formats) / sizeof(walked_formats[0]); n++)
-		if (names_equal(walked_formats[n].name, name))
+		if (iog_names_equal(walked_formats[n].name, name))
 			return &walked_formats[n];
 	return NULL;
 }

@@ -177,7 +177,7 @@ int iog_smmuv3_create(const struct iog_smmuv3_config *config, struct iog_smmuv3 
 	struct iog_smmuv3 *smmu;
 	int error;
 
-	if (!platform || !platform->pages_alloc || !platform->pages_free || !platform->object_alloc || !platform->object_free || !config->registers)
+	if (!iog_platform_serves(platform) || !config->registers)
 		return -IOG_EINVAL;
 	smmu = platform->object_alloc(platform->ctx, sizeof(*smmu));
 	if (!smmu)
@@ -389,17 +389,17 @@ int iog_smmuv3_resume(struct iog_smmuv3 *smmu)
 void iog_smmuv3_stats(const struct iog_smmuv3 *smmu, struct iog_smmuv3_stats *stats)
 {
 	*stats = (struct iog_smmuv3_stats){
-		.mmio_reads = atomic_load_explicit(&smmu->page0.reads, memory_order_relaxed) + atomic_load_explicit(&smmu->page1.reads, memory_order_relaxed),
-		.mmio_writes = atomic_load_explicit(&smmu->page0.writes, memory_order_relaxed) + atomic_load_explicit(&smmu->page1.writes, memory_order_relaxed),
-		.waits = atomic_load_explicit(&smmu->ring.fences, memory_order_relaxed),
-		.submissions = atomic_load_explicit(&smmu->ring.submissions, memory_order_relaxed),
-		.timeouts = atomic_load_explicit(&smmu->ring.timeouts, memory_order_relaxed),
-		.tlb_ranges = atomic_load_explicit(&smmu->tlb_ranges, memory_order_relaxed),
-		.tlb_domains = atomic_load_explicit(&smmu->tlb_domains, memory_order_relaxed),
-		.command_errors = atomic_load_explicit(&smmu->command_errors, memory_order_relaxed),
-		.stalls_ended = atomic_load_explicit(&smmu->stalls_ended, memory_order_relaxed),
+		.mmio_reads = iog_count_of(&smmu->page0.reads) + iog_count_of(&smmu->page1.reads),
+		.mmio_writes = iog_count_of(&smmu->page0.writes) + iog_count_of(&smmu->page1.writes),
+		.waits = iog_count_of(&smmu->ring.fences),
+		.submissions = iog_count_of(&smmu->ring.submissions),
+		.timeouts = iog_count_of(&smmu->ring.timeouts),
+		.tlb_ranges = iog_count_of(&smmu->tlb_ranges),
+		.tlb_domains = iog_count_of(&smmu->tlb_domains),
+		.command_errors = iog_count_of(&smmu->command_errors),
+		.stalls_ended = iog_count_of(&smmu->stalls_ended),
 		.errors = atomic_load_explicit(&smmu->errors, memory_order_relaxed),
 	};
-	stats->commands = atomic_load_explicit(&smmu->commands, memory_order_relaxed) + stats->waits;
+	stats->commands = iog_count_of(&smmu->commands) + stats->waits;
 	iog_fault_log_counts(smmu->faults, &stats->faults);
 }

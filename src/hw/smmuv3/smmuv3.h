@@ -16,6 +16,7 @@
 
 #include <iogate/hw/smmuv3.h>
 
+#include "../driver.h"
 #include "../fault.h"
 #include "../ring.h"
 #include "registers.h"

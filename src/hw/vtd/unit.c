@@ -33,23 +33,14 @@ static uint32_t ias_of(uint32_t allowed)
 	return allowed & 4 ? 57 : allowed & 2 ? 48 : 39;
 }
 
-static bool formats_equal(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
 static int domain_add(struct iog_unit *unit, uint32_t id, const struct iog_pgtable_root *root)
 {
 	struct iog_vtd *vtd = vtd_of(unit);
-	bool first_stage = formats_equal(root->format, "x86_64");
+	bool first_stage = iog_names_equal(root->format, "x86_64");
 	uint32_t allowed = first_stage ? first_stage_ias(vtd) : second_stage_ias(vtd);
 	struct vtd_domain *domain;
 
-	if ((!first_stage && !formats_equal(root->format, "vtdss")) || root->levels < 3 || root->levels > 5 || !(allowed >> (root->levels - 3) & 1))
+	if ((!first_stage && !iog_names_equal(root->format, "vtdss")) || root->levels < 3 || root->levels > 5 || !(allowed >> (root->levels - 3) & 1))
 		return -IOG_EOPNOTSUPP;
 	domain = vtd->platform->object_alloc(vtd->platform->ctx, sizeof(*domain));
 	if (!domain)
@@ -107,7 +98,7 @@ static int config_check(const struct iog_vtd_config *config)
 	const struct iog_platform *platform = config->platform;
 	uint32_t bytes = config->queue_bytes;
 
-	if (!platform || !platform->pages_alloc || !platform->pages_free || !platform->object_alloc || !platform->object_free || !platform->now_ns)
+	if (!iog_platform_serves(platform))
 		return -IOG_EINVAL;
 	if (config->flags & ~(uint32_t)(IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE | IOG_VTD_X2APIC) ||
 	    (config->flags & (IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE)) == (IOG_VTD_SCALABLE | IOG_VTD_NO_QUEUE) || (config->flags & IOG_VTD_X2APIC && !config->interrupts))
@@ -392,26 +383,21 @@ void iog_vtd_info(const struct iog_vtd *vtd, struct iog_vtd_info *info)
 	info->was_enabled = vtd->was_enabled;
 }
 
-static uint64_t count_of(const _Atomic uint64_t *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 void iog_vtd_stats(const struct iog_vtd *vtd, struct iog_vtd_stats *stats)
 {
 	const struct vtd_counters *counters = &vtd->counters;
 
-	stats->mmio_reads = count_of(&vtd->mmio.reads);
-	stats->mmio_writes = count_of(&vtd->mmio.writes);
-	stats->context_commands = count_of(&counters->context);
-	stats->pasid_commands = count_of(&counters->pasid);
-	stats->page_commands = count_of(&counters->page);
-	stats->domain_commands = count_of(&counters->domain);
-	stats->device_commands = count_of(&counters->device);
-	stats->interrupt_commands = count_of(&counters->interrupt);
-	stats->waits = count_of(&counters->waits);
-	stats->shared = count_of(&counters->shared);
-	stats->errors = count_of(&counters->errors);
-	stats->timeouts = count_of(&counters->timeouts);
+	stats->mmio_reads = iog_count_of(&vtd->mmio.reads);
+	stats->mmio_writes = iog_count_of(&vtd->mmio.writes);
+	stats->context_commands = iog_count_of(&counters->context);
+	stats->pasid_commands = iog_count_of(&counters->pasid);
+	stats->page_commands = iog_count_of(&counters->page);
+	stats->domain_commands = iog_count_of(&counters->domain);
+	stats->device_commands = iog_count_of(&counters->device);
+	stats->interrupt_commands = iog_count_of(&counters->interrupt);
+	stats->waits = iog_count_of(&counters->waits);
+	stats->shared = iog_count_of(&counters->shared);
+	stats->errors = iog_count_of(&counters->errors);
+	stats->timeouts = iog_count_of(&counters->timeouts);
 	iog_fault_log_counts(vtd->faults, &stats->faults);
 }
