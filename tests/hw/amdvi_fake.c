@@ -93,7 +93,8 @@ static void *pages_alloc(void *ctx, size_t size)
 
 	if (!fake->refuse_after)
 		return NULL;
-	fake->refuse_after -= fake->refuse_after > 0;
+	if (fake->refuse_after > 0)
+		fake->refuse_after--;
 	pages = aligned_alloc(size, size);
 	assert_non_null(pages);
 	memset(pages, 0xa5, size);
@@ -115,7 +116,8 @@ static void *object_alloc(void *ctx, size_t size)
 
 	if (!fake->refuse_after)
 		return NULL;
-	fake->refuse_after -= fake->refuse_after > 0;
+	if (fake->refuse_after > 0)
+		fake->refuse_after--;
 	object = aligned_alloc(64, rounded);
 	assert_non_null(object);
 	memset(object, 0, rounded);
@@ -140,6 +142,8 @@ static uint64_t mmio_read64(void *ctx, uintptr_t at)
 	pthread_mutex_unlock(&fake->lock);
 	if (fake->tail_seen && at - FAKE_BASE == AMDVI_EVT_TAIL)
 		fake->tail_seen(fake);
+	if (fake->status_seen && at - FAKE_BASE == AMDVI_STATUS)
+		fake->status_seen(fake);
 	return value;
 }
 

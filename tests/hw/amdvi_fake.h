@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,7 +45,7 @@ struct fake {
 	pthread_mutex_t lock;
 	uint64_t registers[0x2100 / 8];
 	_Atomic uint64_t now;
-	size_t bytes;	   /* handed out */
+	_Atomic size_t bytes; /* handed out */
 	int refuse_after;  /* allocations that succeed before one fails; -1: all */
 
 	/* Commands in the order of the buffer, and register writes. */
@@ -62,6 +63,7 @@ struct fake {
 	uint32_t tlb_silent;   /* this device's TLB does not answer; 0: none */
 	bool tell_late;	       /* announces events before they are there */
 	void (*tail_seen)(struct fake *fake); /* the tail of the event log has been read */
+	void (*status_seen)(struct fake *fake); /* and the status */
 	void *ctx;
 	uint64_t late_answer;  /* number of a wait that was lost */
 	uint64_t *late_at;

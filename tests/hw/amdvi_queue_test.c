@@ -41,8 +41,9 @@ static void wraps(void **state)
 	for (uint32_t n = 0; n < 1000; n++) {
 		assert_int_equal(fake.log[2 * n].low >> 32 & 0xffff, 1 + n % 2);
 		assert_int_equal(AMDVI_OPCODE(&fake.log[2 * n + 1]), AMDVI_COMPLETION_WAIT);
+		/* Places in the buffer. */
 		if (n)
-			assert_true(fake.log[2 * n + 1].high == fake.log[2 * n - 1].high + 1);
+			assert_true(fake.log[2 * n + 1].high == fake.log[2 * n - 1].high + 2);
 	}
 	/* 2000 slots are 8 rounds of 256. */
 	assert_true(stats_of(amdvi).mmio_reads - reads <= 10);
@@ -134,6 +135,60 @@ static void stopped(void **state)
 	assert_int_equal(stats_of(amdvi).errors, 5);
 	assert_true(fake.registers[AMDVI_STATUS / 8] & AMDVI_CMD_BUF_RUN);
 	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_BLOCKED, 0), 0);
+	fake_done(amdvi);
+	fake_fini(&fake);
+}
+
+/* An interrupt while the unit is being turned on or off finds a buffer that stands still, and does not set it going. */
+static void interrupted(struct fake *fake)
+{
+	fake->status_seen = NULL;
+	(void)iog_amdvi_interrupt(fake->ctx);
+}
+
+static void switched(void **state)
+{
+	struct iog_amdvi *amdvi;
+	struct fake fake;
+
+	(void)state;
+	fake_init(&fake);
+	amdvi = fake_ready(&fake);
+	fake.ctx = amdvi;
+	fake.status_seen = interrupted;
+	assert_int_equal(iog_amdvi_disable(amdvi), 0);
+	assert_null(fake.status_seen);
+	assert_int_equal(fake.registers[AMDVI_CONTROL / 8] & (AMDVI_CMD_BUF_EN | AMDVI_IOMMU_EN), 0);
+	fake.status_seen = interrupted;
+	/* What was measured of a unit that does nothing is not what it costs once it is on. */
+	iog_unit_measure(iog_amdvi_unit(amdvi), 1);
+	assert_int_equal(iog_amdvi_unit(amdvi)->wait_ns, 1000);
+	assert_int_equal(iog_amdvi_enable(amdvi), 0);
+	assert_null(fake.status_seen);
+	assert_int_equal(stats_of(amdvi).errors, 0);
+	assert_true(iog_amdvi_unit(amdvi)->wait_ns > 1000);
+	fake_done(amdvi);
+	fake_fini(&fake);
+}
+
+/* The same where it could not be turned on, and is once more. */
+static void switched_again(void **state)
+{
+	struct iog_amdvi *amdvi;
+	struct fake fake;
+
+	(void)state;
+	fake_init(&fake);
+	amdvi = fake_ready(&fake);
+	assert_int_equal(iog_amdvi_disable(amdvi), 0);
+	fake.held = true;
+	assert_int_equal(iog_amdvi_enable(amdvi), -IOG_ETIMEDOUT);
+	fake.held = false;
+	fake.ctx = amdvi;
+	fake.status_seen = interrupted;
+	assert_int_equal(iog_amdvi_enable(amdvi), 0);
+	assert_null(fake.status_seen);
+	assert_int_equal(stats_of(amdvi).errors, 0);
 	fake_done(amdvi);
 	fake_fini(&fake);
 }
@@ -344,7 +399,8 @@ static void silence_shared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wraps), cmocka_unit_test(lost), cmocka_unit_test(full), cmocka_unit_test(stopped), cmocka_unit_test(gone), cmocka_unit_test(together), cmocka_unit_test(silence_shared),
+		cmocka_unit_test(wraps), cmocka_unit_test(lost), cmocka_unit_test(full), cmocka_unit_test(stopped), cmocka_unit_test(switched), cmocka_unit_test(switched_again), cmocka_unit_test(gone),
+		cmocka_unit_test(together), cmocka_unit_test(silence_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

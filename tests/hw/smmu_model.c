@@ -119,11 +119,6 @@ static void write32(void *ctx, uintptr_t reg, uint32_t value)
 		model->doorbells++;
 		if (!model->lazy)
 			take(model, UINT32_MAX);
-		if (model->at_doorbell) {
-			pthread_mutex_unlock(&model->lock);
-			model->at_doorbell(model);
-			pthread_mutex_lock(&model->lock);
-		}
 		break;
 	case GERRORN:
 		if (!model->lazy)

@@ -59,8 +59,6 @@ struct model {
 	uint32_t refuse_error; /* CERROR_* */
 	/* Called when a CMD_SYNC is taken, with what it makes sure of in force. */
 	void (*at_sync)(struct model *model);
-	/* Called when commands were announced, and while nobody else can. */
-	void (*at_doorbell)(struct model *model);
 	void *ctx;
 };
 

@@ -53,7 +53,7 @@ struct fake {
 	pthread_mutex_t lock;
 	_Atomic uint64_t now;
 	uint64_t tick; /* ns per look at the clock */
-	size_t bytes, pages; /* that are out */
+	_Atomic size_t bytes, pages; /* that are out */
 	uint32_t fail_in; /* the nth allocation from now on fails; 0: none */
 
 	uint8_t registers[FAKE_SIZE];
@@ -68,7 +68,9 @@ struct fake {
 	bool stalled;    /* does not read its queue, or do what registers say */
 	bool gone;       /* reads as ones */
 	uint32_t lose;   /* so many waits are carried out and not answered */
-	uint32_t choke;  /* the nth descriptor from now on is not understood; 0: none */
+	uint32_t choke;  /* the nth descriptor from now on is not understood, as long as it stands where it does; 0: none */
+	struct fake_descriptor choked;
+	uint32_t choked_at; /* the slot, plus one; 0: none */
 	uint32_t mute_sid; /* this device does not answer; 0: none */
 	bool refuse;     /* registers say that nothing was done */
 

@@ -5,7 +5,7 @@
  * Locking, outermost first:
  *   the unit's lock (src/dma/unit.c)  domains, and that devices are set one at a time; held while hardware is waited for
  *   tables_lock     every change of a device table entry: a device may be blocked at any time
- *   queue.lock      the command buffer and its registers
+ *   ring            the command buffer's own (../ring.h)
  *   control_lock    the control register
  *   event_lock      the event log; taken by trying only
  * All but the first with interrupts off.
@@ -24,6 +24,7 @@
 #include "../driver.h"
 #include "../fault.h"
 #include "../mmio.h"
+#include "../ring.h"
 #include "command.h"
 #include "registers.h"
 
@@ -70,30 +71,9 @@ struct amdvi_domain {
 	uint64_t *gcr3; /* guest tables: a page, whose first entry leads to the root; NULL for host tables */
 };
 
-struct amdvi_queue {
-	struct spinlock lock;
-	uint64_t *slots; /* two words each */
-	uint32_t count;	 /* a power of two */
-	_Atomic uint64_t *answer; /* hardware stores the number of a wait here */
-
-	/*
-	 * Positions count slots from the beginning and do not wrap; a position's slot is its low bits. Numbers of waits only rise.
-	 *
-	 *   done <= wait_end <= tail      head <= tail < head + count
-	 */
-	uint64_t tail;	   /* written and told to hardware up to here */
-	uint64_t head;	   /* hardware had read up to here when its register was last read */
-	uint64_t wait_end; /* where the wait in flight stands, or the last one stood */
-	bool waiting;	   /* one is in flight: at most one is */
-	_Atomic bool stalled;	 /* somebody was not answered in time, and nothing was since: others wait for less long */
-	_Atomic uint64_t done;	 /* all before this has been carried out */
-	_Atomic uint64_t number; /* of the last wait */
-	_Atomic uint32_t aborts; /* times that the buffer was emptied because hardware had stopped */
-};
-
 /* Commands by kind: struct iog_amdvi_stats. */
 struct amdvi_counters {
-	_Atomic uint64_t devtab, page, domain, device, waits, shared, errors, timeouts;
+	_Atomic uint64_t devtab, page, domain, device, errors;
 };
 
 struct iog_amdvi {
@@ -114,7 +94,7 @@ struct iog_amdvi {
 
 	struct spinlock control_lock;
 	uint64_t control; /* as written last */
-	struct amdvi_queue queue;
+	struct iog_ring ring;
 	struct amdvi_domain *domains;
 	/* A bit per domain id: guest tables. Written before the domain's first use, by the holder of the unit's lock. */
 	_Atomic uint64_t *guest;

@@ -299,16 +299,30 @@ static int stop(struct iog_amdvi *amdvi)
 	return iog_mmio_poll32(&amdvi->mmio, AMDVI_STATUS, AMDVI_CMD_BUF_RUN | AMDVI_EVENT_LOG_RUN, 0, amdvi->timeout_ns, NULL);
 }
 
+/* Under the lock that errors are looked for under: who does sees the one or the other. */
+static void running_set(struct iog_amdvi *amdvi, bool running)
+{
+	uintptr_t flags = spin_lock(&amdvi->ring.watch_lock, amdvi->platform);
+
+	atomic_store_explicit(&amdvi->running, running, memory_order_release);
+	spin_unlock(&amdvi->ring.watch_lock, amdvi->platform, flags);
+}
+
 int iog_amdvi_enable(struct iog_amdvi *amdvi)
 {
 	uint64_t pages = amdvi->table_bytes / AMDVI_PAGE - 1;
+	bool running = atomic_load_explicit(&amdvi->running, memory_order_relaxed);
 	int error;
 
 	if (amdvi->enabled)
 		return 0;
+	/* As in iog_amdvi_disable(), where an attempt that failed has left the buffer on. */
+	running_set(amdvi, false);
 	error = stop(amdvi);
-	if (error)
+	if (error) {
+		running_set(amdvi, running);
 		return error;
+	}
 	iog_amdvi_queue_reset(amdvi);
 	iog_amdvi_events_reset(amdvi);
 	iog_mmio_write64(&amdvi->mmio, AMDVI_DEVTAB, amdvi_paddr(amdvi, amdvi->table) | pages);
@@ -316,9 +330,9 @@ int iog_amdvi_enable(struct iog_amdvi *amdvi)
 	amdvi->control = 0;
 	iog_amdvi_control(amdvi, 0, AMDVI_IOMMU_EN | AMDVI_CMD_BUF_EN | AMDVI_EVENT_LOG_EN | AMDVI_COHERENT | inv_timeout(amdvi) | link_bits(amdvi) |
 				     (amdvi->config.flags & IOG_AMDVI_INTERRUPT ? AMDVI_EVENT_INT_EN : 0) | (levels_guest(amdvi) ? AMDVI_GT_EN : 0));
-	/* Release: from here on hardware may remember; pairs with the acquires of those who ask whether it may. */
-	atomic_store_explicit(&amdvi->running, true, memory_order_release);
 	error = iog_mmio_poll32(&amdvi->mmio, AMDVI_STATUS, AMDVI_CMD_BUF_RUN, AMDVI_CMD_BUF_RUN, amdvi->timeout_ns, NULL);
+	/* Release: hardware may remember, whatever it says; pairs with the acquires of those who ask whether it may. */
+	running_set(amdvi, true);
 	if (!error)
 		error = iog_amdvi_invalidate_all(amdvi);
 	amdvi->enabled = !error;
@@ -340,12 +354,15 @@ int iog_amdvi_disable(struct iog_amdvi *amdvi)
 		if (error)
 			return error;
 	}
+	/* An interrupt that comes now finds a buffer that stands still, and leaves it so. */
+	running_set(amdvi, false);
 	iog_amdvi_control(amdvi, AMDVI_CMD_BUF_EN | AMDVI_EVENT_LOG_EN | AMDVI_EVENT_INT_EN, 0);
 	error = iog_mmio_poll32(&amdvi->mmio, AMDVI_STATUS, AMDVI_CMD_BUF_RUN | AMDVI_EVENT_LOG_RUN, 0, amdvi->timeout_ns, NULL);
-	if (error)
+	if (error) {
+		running_set(amdvi, true);
 		return error;
+	}
 	iog_amdvi_control(amdvi, AMDVI_IOMMU_EN, 0);
-	atomic_store_explicit(&amdvi->running, false, memory_order_release);
 	return 0;
 }
 
@@ -393,9 +410,9 @@ void iog_amdvi_stats(const struct iog_amdvi *amdvi, struct iog_amdvi_stats *stat
 	stats->page_commands = iog_count_of(&counters->page);
 	stats->domain_commands = iog_count_of(&counters->domain);
 	stats->device_commands = iog_count_of(&counters->device);
-	stats->waits = iog_count_of(&counters->waits);
-	stats->shared = iog_count_of(&counters->shared);
+	stats->waits = iog_count_of(&amdvi->ring.fences);
+	stats->shared = iog_count_of(&amdvi->ring.shared);
 	stats->errors = iog_count_of(&counters->errors);
-	stats->timeouts = iog_count_of(&counters->timeouts);
+	stats->timeouts = iog_count_of(&amdvi->ring.timeouts);
 	iog_fault_log_counts(amdvi->faults, &stats->faults);
 }

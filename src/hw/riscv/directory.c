@@ -74,7 +74,7 @@ static int forget_context(struct iog_riscv *riscv, uint32_t device, bool pointer
 {
 	const struct iog_command command = { { CMD_IODIR_INVAL_DDT | (pointer ? 0 : CMD0_DV | CMD0_DID(device)), 0 } };
 
-	return iog_riscv_submit(riscv, &command, 1);
+	return iog_riscv_submit_again(riscv, &command, 1);
 }
 
 static uint64_t pointer_to(const struct iog_riscv *riscv, const void *page)

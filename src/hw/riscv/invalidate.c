@@ -96,7 +96,7 @@ int iog_riscv_forget_domain(struct iog_riscv *riscv, const struct rv_domain *dom
 	const struct iog_command command = { { tag(domain), 0 } };
 
 	rv_count(&riscv->tlb_domains, 1);
-	return iog_riscv_submit(riscv, &command, 1);
+	return iog_riscv_submit_again(riscv, &command, 1);
 }
 
 int iog_riscv_invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
@@ -140,9 +140,12 @@ int iog_riscv_forget_device(struct iog_riscv *riscv, uint32_t device)
 {
 	const struct iog_range all = { 0, UINT64_MAX };
 	struct iog_command command;
+	int error = -IOG_EAGAIN;
 
 	ats_command(device, &all, &command);
-	return iog_riscv_submit_device(riscv, &command, 1);
+	for (uint32_t times = 0; times < IOG_RING_AGAIN && error == -IOG_EAGAIN; times++)
+		error = iog_riscv_submit_device(riscv, &command, 1);
+	return error == -IOG_EAGAIN ? -IOG_EIO : error;
 }
 
 int iog_riscv_device_invalidate(struct iog_unit *unit, uint32_t device, const struct iog_gather *gather)

@@ -16,7 +16,6 @@
 #define COMMANDS_MOST 64u
 /* GSCID; PSCID has more. */
 #define ID_BITS 16u
-#define ANSWER_BYTES 4096u
 
 void *iog_riscv_pages(const struct iog_riscv *riscv, size_t size)
 {
@@ -132,8 +131,6 @@ static void riscv_free(struct iog_riscv *riscv)
 	iog_fault_log_destroy(riscv->fault_log);
 	if (riscv->faults)
 		platform->pages_free(platform->ctx, riscv->faults, fault_bytes(riscv));
-	if (riscv->answer)
-		platform->pages_free(platform->ctx, (void *)(uintptr_t)riscv->answer, ANSWER_BYTES);
 	iog_ring_destroy(&riscv->ring);
 	iog_riscv_directory_destroy(riscv);
 	iog_riscv_domains_destroy(riscv);
@@ -154,14 +151,12 @@ static int riscv_fill(struct iog_riscv *riscv)
 	if (!error) {
 		riscv->ring.ops = &iog_riscv_ring_ops;
 		riscv->ring.coherent = riscv->coherent;
-		error = iog_ring_create(&riscv->ring, riscv->platform, riscv->config.command_log2, false);
-		/* Places as fences write them. */
-		riscv->ring.head_mask = UINT32_MAX;
+		riscv->ring.answers_snooped = riscv->coherent;
+		error = iog_ring_create(&riscv->ring, riscv->platform, riscv->config.command_log2, 4, false);
 	}
 	if (!error) {
-		riscv->answer = iog_riscv_pages(riscv, ANSWER_BYTES);
 		riscv->faults = iog_riscv_pages(riscv, fault_bytes(riscv));
-		error = riscv->answer && riscv->faults ? 0 : -IOG_ENOMEM;
+		error = riscv->faults ? 0 : -IOG_ENOMEM;
 	}
 	if (error)
 		(void)iog_unit_fini(&riscv->unit);
@@ -252,7 +247,7 @@ static int forget_all(struct iog_riscv *riscv)
 {
 	static const struct iog_command commands[] = { { { CMD_IODIR_INVAL_DDT, 0 } }, { { CMD_IOTINVAL_VMA, 0 } }, { { CMD_IOTINVAL_GVMA, 0 } } };
 
-	return iog_riscv_submit(riscv, commands, 3);
+	return iog_riscv_submit_again(riscv, commands, 3);
 }
 
 static int queues_start(struct iog_riscv *riscv)
@@ -261,10 +256,8 @@ static int queues_start(struct iog_riscv *riscv)
 	int error;
 
 	iog_ring_reset(&riscv->ring);
-	atomic_store_explicit(riscv->answer, (uint32_t)riscv->ring.base, memory_order_relaxed);
-	rv_clean(riscv, (const void *)riscv->answer, sizeof(*riscv->answer));
 	iog_mmio_publish(mmio);
-	iog_mmio_write64(mmio, CQB, rv_ppn(riscv, riscv->ring.commands) | (riscv->ring.log2size - 1));
+	iog_mmio_write64(mmio, CQB, rv_ppn(riscv, riscv->ring.slots) | (riscv->ring.log2size - 1));
 	iog_mmio_write32(mmio, CQT, 0);
 	error = iog_riscv_queue_set(riscv, CQCSR, CQCSR_CQEN | CQCSR_CIE | CQCSR_ERRORS);
 	if (error)

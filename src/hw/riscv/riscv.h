@@ -47,8 +47,7 @@ struct iog_riscv {
 	uint32_t mode_found; /* Off or Bare, or Off if it translated */
 
 	struct iog_ring ring;
-	_Atomic uint32_t *answer; /* in memory: what the last IOFENCE.C that was passed says, the low bits of the place behind it */
-	uint64_t refused_at;      /* where the queue last stopped, and how often in a row */
+	uint64_t refused_at; /* where the queue last stopped, and how often in a row */
 	uint32_t refused;
 
 	uint32_t words;     /* of a device context */
@@ -116,6 +115,8 @@ extern const struct iog_ring_ops iog_riscv_ring_ops;
 
 /* Commands, and wait for them; nothing at all while the unit is off, which is told everything when it is turned on. As iog_ring_submit(). */
 int iog_riscv_submit(struct iog_riscv *riscv, const struct iog_command *commands, uint32_t n);
+/* Submissions of the driver's own: what was lost is submitted again. As before, but for -IOG_EAGAIN, which becomes -IOG_EIO in the end. */
+int iog_riscv_submit_again(struct iog_riscv *riscv, const struct iog_command *commands, uint32_t n);
 /* The same where a device has to answer. */
 int iog_riscv_submit_device(struct iog_riscv *riscv, const struct iog_command *commands, uint32_t n);
 /* A queue's control and status: turn it on or off (6.15), and wait. */

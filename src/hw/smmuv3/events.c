@@ -74,29 +74,58 @@ static void tell(struct iog_smmuv3 *smmu, const uint64_t event[EVENT_WORDS])
 	iog_fault_log_add(smmu->faults, &smmu->unit, &fault);
 }
 
-/* A transaction that waits for an answer, on units where faults cannot but wait: it is aborted. */
-static void stall_end(struct iog_smmuv3 *smmu, const uint64_t event[EVENT_WORDS])
+static void event_load(struct iog_smmuv3 *smmu, uint32_t index, uint64_t event[EVENT_WORDS])
 {
-	const struct iog_command command = { { CMD_RESUME | CMD0_RESUME_ABORT | CMD0_STREAM((uint64_t)EVENT0_STREAM(event[0])), EVENT1_STAG(event[1]) } };
+	uint64_t *at = smmu->events + EVENT_WORDS * (size_t)(index & ((1u << smmu->event_log2) - 1));
 
-	if (!smmu->on)
-		return;
-	smmu_count(&smmu->stalls_ended, 1);
-	smmu_count(&smmu->commands, 1);
-	(void)iog_ring_post(&smmu->ring, &command, 1, smmu_timeout(smmu));
+	if (!smmu->info.coherent)
+		smmu->platform->cache_flush(smmu->platform->ctx, at, EVENT_WORDS * sizeof(*at));
+	for (uint32_t n = 0; n < EVENT_WORDS; n++)
+		event[n] = __atomic_load_n(&at[n], __ATOMIC_RELAXED);
+}
+
+/*
+ * Transactions that wait for an answer, on units where faults cannot but wait: they are aborted. An event whose answer finds no room stays in the queue, and whoever has waited for commands, and so
+ * finds room, is asked to try again; nobody waits here. Under event_lock.
+ */
+static void stalls_end(struct iog_smmuv3 *smmu)
+{
+	uint32_t mask = (2u << smmu->event_log2) - 1;
+	uint64_t event[EVENT_WORDS];
+
+	/* Before it is looked at: whoever sets it after that is heard. */
+	atomic_store_explicit(&smmu->stalls_left, false, memory_order_relaxed);
+	while ((smmu->event_answered ^ smmu->event_prod) & mask) {
+		event_load(smmu, smmu->event_answered, event);
+		if (event[1] & EVENT1_STALL && meaning_of(EVENT0_ID(event[0]))->address) {
+			const struct iog_command command = { { CMD_RESUME | CMD0_RESUME_ABORT | CMD0_STREAM((uint64_t)EVENT0_STREAM(event[0])), EVENT1_STAG(event[1]) } };
+
+			if (iog_ring_post(&smmu->ring, &command, 1, 0)) {
+				atomic_store_explicit(&smmu->stalls_left, true, memory_order_relaxed);
+				return;
+			}
+			smmu_count(&smmu->stalls_ended, 1);
+			smmu_count(&smmu->commands, 1);
+		}
+		smmu->event_answered = (smmu->event_answered + 1) & mask;
+	}
+}
+
+void iog_smmuv3_stalls_end(struct iog_smmuv3 *smmu)
+{
+	uintptr_t flags = spin_lock(&smmu->event_lock, smmu->platform);
+
+	if (smmu->on)
+		stalls_end(smmu);
+	spin_unlock(&smmu->event_lock, smmu->platform, flags);
 }
 
 static void event_take(struct iog_smmuv3 *smmu)
 {
-	uint64_t *at = smmu->events + EVENT_WORDS * (size_t)(smmu->event_cons & ((1u << smmu->event_log2) - 1)), event[EVENT_WORDS];
+	uint64_t event[EVENT_WORDS];
 
-	if (!smmu->info.coherent)
-		smmu->platform->cache_flush(smmu->platform->ctx, at, sizeof(event));
-	for (uint32_t n = 0; n < EVENT_WORDS; n++)
-		event[n] = __atomic_load_n(&at[n], __ATOMIC_RELAXED);
+	event_load(smmu, smmu->event_cons, event);
 	tell(smmu, event);
-	if (event[1] & EVENT1_STALL && meaning_of(EVENT0_ID(event[0]))->address)
-		stall_end(smmu, event);
 }
 
 static void errors_take(struct iog_smmuv3 *smmu)
@@ -134,17 +163,23 @@ uint32_t iog_smmuv3_interrupt(struct iog_smmuv3 *smmu)
 		uint32_t prod = iog_mmio_read32(&smmu->page1, EVENTQ_PROD);
 		uint32_t there = ((prod & mask) - (smmu->event_cons & mask)) & mask;
 		bool overflow = (prod ^ smmu->event_cons) & EVENTQ_OVERFLOW;
+		uint32_t answered;
 
 		/* More than fit, or all ones: the register of a unit that is gone. */
 		if (prod == UINT32_MAX || there > 1u << smmu->event_log2 || (!there && !overflow))
 			break;
 		if (there > (1u << smmu->event_log2) - taken)
 			there = (1u << smmu->event_log2) - taken;
-		for (uint32_t n = 0; n < there; n++) {
+		smmu->event_prod = (smmu->event_cons + there) & mask;
+		stalls_end(smmu);
+		answered = (smmu->event_answered - smmu->event_cons) & mask;
+		if (!answered && !overflow)
+			break;
+		for (uint32_t n = 0; n < answered; n++) {
 			event_take(smmu);
 			smmu->event_cons = (smmu->event_cons & ~mask) | ((smmu->event_cons + 1) & mask);
 		}
-		taken += there;
+		taken += answered;
 		if (overflow) {
 			iog_fault_log_overflow(smmu->faults);
 			smmu->event_cons ^= (uint32_t)EVENTQ_OVERFLOW;

@@ -163,7 +163,7 @@ int iog_smmuv3_forget_domain(struct iog_smmuv3 *smmu, const struct smmu_domain *
 	};
 
 	smmu_count(&smmu->tlb_domains, 1);
-	return iog_smmuv3_submit(smmu, &command, 1);
+	return iog_smmuv3_submit_again(smmu, &command, 1);
 }
 
 int iog_smmuv3_invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather)
@@ -205,9 +205,12 @@ int iog_smmuv3_forget_device(struct iog_smmuv3 *smmu, uint32_t stream)
 {
 	const struct iog_range all = { 0, UINT64_MAX };
 	struct iog_command command;
+	int error = -IOG_EAGAIN;
 
 	atc_command(stream, &all, &command);
-	return iog_smmuv3_submit_device(smmu, &command, 1);
+	for (uint32_t times = 0; times < IOG_RING_AGAIN && error == -IOG_EAGAIN; times++)
+		error = iog_smmuv3_submit_device(smmu, &command, 1);
+	return error == -IOG_EAGAIN ? -IOG_EIO : error;
 }
 
 int iog_smmuv3_device_invalidate(struct iog_unit *unit, uint32_t stream, const struct iog_gather *gather)

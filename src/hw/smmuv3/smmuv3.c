@@ -159,7 +159,7 @@ static int smmu_fill(struct iog_smmuv3 *smmu)
 	if (!error) {
 		smmu->ring.ops = &iog_smmuv3_ring_ops;
 		smmu->ring.coherent = smmu->info.coherent;
-		error = iog_ring_create(&smmu->ring, smmu->platform, smmu->config.command_log2, true);
+		error = iog_ring_create(&smmu->ring, smmu->platform, smmu->config.command_log2, 4, true);
 	}
 	if (!error) {
 		smmu->event_log2 = smmu->config.event_log2;
@@ -272,6 +272,9 @@ static void tables_tell(struct iog_smmuv3 *smmu)
 	iog_mmio_write32(&smmu->page1, EVENTQ_CONS, 0);
 	iog_ring_reset(&smmu->ring);
 	smmu->event_cons = 0;
+	smmu->event_prod = 0;
+	smmu->event_answered = 0;
+	atomic_store_explicit(&smmu->stalls_left, false, memory_order_relaxed);
 }
 
 /* Nothing that anybody had told it before. */
@@ -282,7 +285,7 @@ static int forget_all(struct iog_smmuv3 *smmu)
 
 	if (idr0 & IDR0_HYP)
 		commands[n++].words[0] = CMD_TLBI_EL2_ALL;
-	return iog_smmuv3_submit(smmu, commands, n);
+	return iog_smmuv3_submit_again(smmu, commands, n);
 }
 
 static int start(struct iog_smmuv3 *smmu)

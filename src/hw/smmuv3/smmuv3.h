@@ -76,7 +76,11 @@ struct iog_smmuv3 {
 
 	uint64_t *events;
 	uint32_t event_log2;
+	/* event_cons <= event_answered <= event_prod, modulo twice the size: taken, answered where they wait for an answer, seen. */
 	uint32_t event_cons;
+	uint32_t event_answered;
+	uint32_t event_prod;
+	_Atomic bool stalls_left; /* some are not answered, because there was no room for commands */
 	struct spinlock event_lock;
 	struct iog_fault_log *faults;
 
@@ -128,6 +132,8 @@ extern const struct iog_ring_ops iog_smmuv3_ring_ops;
 
 /* Commands, and wait for them; nothing at all while the unit is off, which is told everything when it is turned on. As iog_ring_submit(). */
 int iog_smmuv3_submit(struct iog_smmuv3 *smmu, const struct iog_command *commands, uint32_t n);
+/* Submissions of the driver\'s own: what was lost is submitted again. As before, but for -IOG_EAGAIN, which becomes -IOG_EIO in the end. */
+int iog_smmuv3_submit_again(struct iog_smmuv3 *smmu, const struct iog_command *commands, uint32_t n);
 
 /* The same where a device has to answer. */
 int iog_smmuv3_submit_device(struct iog_smmuv3 *smmu, const struct iog_command *commands, uint32_t n);
@@ -151,6 +157,9 @@ int iog_smmuv3_domain_remove(struct iog_unit *unit, uint32_t id);
 uint32_t iog_smmuv3_domain_any(struct iog_smmuv3 *smmu);
 /* NULL: there is none. */
 const struct smmu_domain *iog_smmuv3_domain(struct iog_smmuv3 *smmu, uint32_t id);
+
+/* events.c: answer the stalled transactions that there was no room for before. */
+void iog_smmuv3_stalls_end(struct iog_smmuv3 *smmu);
 
 /* invalidate.c */
 int iog_smmuv3_invalidate(struct iog_unit *unit, uint32_t id, const struct iog_gather *gather);

@@ -62,7 +62,7 @@ bool iog_smmuv3_stream_known(struct iog_smmuv3 *smmu, uint32_t stream)
 /* Commands about context descriptors are illegal for a unit without stage 1 (4.3.4): it has none. They come last. */
 static int forget(struct iog_smmuv3 *smmu, const struct iog_command commands[2])
 {
-	return iog_smmuv3_submit(smmu, commands, smmu->info.stage1 ? 2 : 1);
+	return iog_smmuv3_submit_again(smmu, commands, smmu->info.stage1 ? 2 : 1);
 }
 
 /* Forget the stream's entry, and by themselves its context descriptors. */

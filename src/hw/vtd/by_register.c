@@ -36,13 +36,13 @@ static int iotlb(struct iog_vtd *vtd, const struct vtd_command *command)
 
 int iog_vtd_register_submit(struct iog_vtd *vtd, const struct vtd_command *commands, uint32_t count)
 {
-	uintptr_t flags = spin_lock(&vtd->queue.lock, vtd->platform);
+	uintptr_t flags = spin_lock(&vtd->register_lock, vtd->platform);
 	int error = 0;
 
 	iog_mmio_publish(&vtd->mmio);
 	for (uint32_t n = 0; n < count && !error; n++)
 		error = VTD_TYPE(&commands[n]) == VTD_CONTEXT ? context(vtd, &commands[n]) : iotlb(vtd, &commands[n]);
-	spin_unlock(&vtd->queue.lock, vtd->platform, flags);
+	spin_unlock(&vtd->register_lock, vtd->platform, flags);
 	if (error == -IOG_ETIMEDOUT)
 		vtd_count(&vtd->counters.timeouts, 1);
 	return error;

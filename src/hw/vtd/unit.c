@@ -395,9 +395,9 @@ void iog_vtd_stats(const struct iog_vtd *vtd, struct iog_vtd_stats *stats)
 	stats->domain_commands = iog_count_of(&counters->domain);
 	stats->device_commands = iog_count_of(&counters->device);
 	stats->interrupt_commands = iog_count_of(&counters->interrupt);
-	stats->waits = iog_count_of(&counters->waits);
-	stats->shared = iog_count_of(&counters->shared);
+	stats->waits = iog_count_of(&vtd->ring.fences);
+	stats->shared = iog_count_of(&vtd->ring.shared);
 	stats->errors = iog_count_of(&counters->errors);
-	stats->timeouts = iog_count_of(&counters->timeouts);
+	stats->timeouts = iog_count_of(&counters->timeouts) + iog_count_of(&vtd->ring.timeouts);
 	iog_fault_log_counts(vtd->faults, &stats->faults);
 }

@@ -5,7 +5,7 @@
  * Locking, outermost first:
  *   the unit's lock (src/dma/unit.c)  domains, and that devices are set one at a time; held while hardware is waited for
  *   tables_lock     every change of a root, context, PASID directory or interrupt entry: a device may be blocked at any time
- *   queue.lock      the invalidation queue's slots and registers; or, without a queue, the invalidation registers while they are waited for
+ *   ring            the invalidation queue's own (../ring.h); or, without a queue, register_lock over the invalidation registers while they are waited for
  *   command_lock    the global command register
  *   fault_lock      fault records; taken by trying only
  * All but the first with interrupts off.
@@ -24,6 +24,7 @@
 #include "../driver.h"
 #include "../fault.h"
 #include "../mmio.h"
+#include "../ring.h"
 #include "descriptor.h"
 #include "registers.h"
 
@@ -38,8 +39,6 @@
 #define VTD_AGAIN 4
 /* Pages that are remembered until nothing reads them any more. More are given up. */
 #define VTD_LOST 64
-/* Words that waits are answered in, each in a line of its own, taken in turn. */
-#define VTD_STATUSES 32
 
 #define VTD_PRESENT UINT64_C(1)
 #define VTD_ADDRESS UINT64_C(0xfffffffffffff000)
@@ -55,32 +54,9 @@ struct vtd_domain {
 	iog_paddr_t root;
 };
 
-struct vtd_queue {
-	struct spinlock lock;
-	uint8_t *slots;
-	uint32_t count;      /* of slots, a power of two */
-	uint32_t slot_shift; /* 4, or 5 in scalable mode */
-	uint8_t *statuses;   /* VTD_STATUSES lines */
-
-	/*
-	 * Positions count slots from the beginning and do not wrap; a position's slot is its low bits.
-	 *
-	 *   done <= wait_end <= tail      head <= tail < head + count
-	 */
-	uint64_t tail;     /* written and told to hardware up to here */
-	uint64_t head;     /* hardware had read up to here when its register was last read */
-	uint64_t wait_end; /* where the wait in flight stands, or the last one stood */
-	bool waiting;      /* one is in flight: at most one is */
-	_Atomic bool stalled;        /* somebody was not answered in time, and nothing was since: others wait for less long */
-	_Atomic uint64_t done;       /* all before this has been carried out */
-	_Atomic uint32_t number;     /* of the last wait */
-	_Atomic uint32_t aborts;     /* times that hardware threw waits away */
-	_Atomic uint32_t abort_sid;  /* the device on whose account it did last; 0: one that is not known; VTD_NO_SID: none's */
-};
-
 /* Commands by kind: struct iog_vtd_stats. */
 struct vtd_counters {
-	_Atomic uint64_t context, pasid, page, domain, device, interrupt, waits, shared, errors, timeouts;
+	_Atomic uint64_t context, pasid, page, domain, device, interrupt, errors, timeouts;
 };
 
 struct iog_vtd {
@@ -111,7 +87,8 @@ struct iog_vtd {
 	uint32_t next_interrupt;
 
 	struct spinlock command_lock;
-	struct vtd_queue queue;
+	struct iog_ring ring;
+	struct spinlock register_lock;
 	struct vtd_domain *domains;
 	/* A bit per domain id: first stage. Written before the domain's first use, by the holder of the unit's lock. NULL in legacy mode. */
 	_Atomic uint64_t *first_stage;
