@@ -32,6 +32,7 @@
 #define FCTL 8u
 #define FCTL_BE 1u
 #define FCTL_WSI 2u
+#define FCTL_GXL 4u
 
 #define DDTP 16u
 #define DDTP_MODE(ddtp) ((uint32_t)((ddtp) & 0xf))

@@ -211,13 +211,11 @@ void iog_riscv_info(const struct iog_riscv *riscv, struct iog_riscv_info *info)
 }
 
 /* 6.5: a write takes effect when busy reads as 0, and a mode that the unit has not leaves it as it was. */
-static int ddtp_set(struct iog_riscv *riscv, uint32_t mode, uint64_t ppn)
+static int ddtp_write(struct iog_riscv *riscv, uint32_t mode, uint64_t ppn)
 {
 	uint64_t now;
-	int error = iog_mmio_poll64(&riscv->mmio, DDTP, DDTP_BUSY, 0, rv_timeout(riscv), NULL);
+	int error;
 
-	if (error)
-		return error;
 	iog_mmio_publish(&riscv->mmio);
 	iog_mmio_write64(&riscv->mmio, DDTP, ppn | mode);
 	error = iog_mmio_poll64(&riscv->mmio, DDTP, DDTP_BUSY, 0, rv_timeout(riscv), &now);
@@ -226,20 +224,51 @@ static int ddtp_set(struct iog_riscv *riscv, uint32_t mode, uint64_t ppn)
 	return DDTP_MODE(now) == mode ? 0 : -IOG_EOPNOTSUPP;
 }
 
-/* By message if the host has said where to, else by wire; all causes share vector 0. */
-static void interrupts_set(struct iog_riscv *riscv)
+/*
+ * From any mode to another (6.5): Bare and a directory each want the unit to be Off before, but that a directory may follow on Bare, too; and what is turned off keeps its PPN. @ppn is that
+ * of a directory.
+ */
+static int ddtp_set(struct iog_riscv *riscv, uint32_t mode, uint64_t ppn)
 {
-	uint32_t igs = CAP_IGS(riscv->info.capabilities);
-	bool message = riscv->config.msi_address && igs != IGS_WSI;
+	uint64_t now;
+	uint32_t former;
+	int error = iog_mmio_poll64(&riscv->mmio, DDTP, DDTP_BUSY, 0, rv_timeout(riscv), &now);
 
-	iog_mmio_write32(&riscv->mmio, FCTL, igs == IGS_WSI || (igs == IGS_BOTH && !message) ? FCTL_WSI : 0);
+	if (error)
+		return error;
+	former = DDTP_MODE(now);
+	if (mode <= DDTP_BARE && former == mode)
+		return 0;
+	if (former != DDTP_OFF && (mode <= DDTP_BARE || former > DDTP_BARE))
+		error = ddtp_write(riscv, DDTP_OFF, now & PPN_MASK);
+	return error || mode == DDTP_OFF ? error : ddtp_write(riscv, mode, ppn);
+}
+
+/*
+ * By message if the host has said where to, else by wire; all causes share vector 0. Features change while the unit is Off and its queues are, too (6.4): where it was found with others, a unit that was
+ * Bare refuses accesses for a moment.
+ */
+static int interrupts_set(struct iog_riscv *riscv)
+{
+	uint32_t igs = CAP_IGS(riscv->info.capabilities), features = iog_mmio_read32(&riscv->mmio, FCTL);
+	bool message = riscv->config.msi_address && igs != IGS_WSI;
+	uint32_t wanted = igs == IGS_WSI || (igs == IGS_BOTH && !message) ? FCTL_WSI : 0;
+
+	if ((features ^ wanted) & (FCTL_BE | FCTL_WSI | FCTL_GXL)) {
+		int error = ddtp_set(riscv, DDTP_OFF, 0);
+
+		if (error)
+			return error;
+		iog_mmio_write32(&riscv->mmio, FCTL, wanted);
+	}
 	iog_mmio_write64(&riscv->mmio, ICVEC, 0);
 	if (igs == IGS_WSI)
-		return;
+		return 0;
 	iog_mmio_write64(&riscv->mmio, MSI_ADDRESS, riscv->config.msi_address);
 	iog_mmio_write32(&riscv->mmio, MSI_DATA, riscv->config.msi_data);
 	/* Masked without an address. */
 	iog_mmio_write32(&riscv->mmio, MSI_CONTROL, !message);
+	return 0;
 }
 
 /* Nothing that anybody had told it before: the directory, both stages. */
@@ -284,10 +313,10 @@ static int stop(struct iog_riscv *riscv, uint32_t mode)
 
 static int start(struct iog_riscv *riscv)
 {
-	int error;
+	int error = interrupts_set(riscv);
 
-	interrupts_set(riscv);
-	error = queues_start(riscv);
+	if (!error)
+		error = queues_start(riscv);
 	if (!error)
 		error = forget_all(riscv);
 	if (!error)
