@@ -349,17 +349,18 @@ static void test_contexts(void **state)
 {
 	static const struct {
 		uint32_t bits, levels;
-	} directories[][3] = { { { 6, 1 }, { 15, 2 }, { 24, 3 } }, { { 7, 1 }, { 16, 2 }, { 24, 3 } } };
+	} directories[][4] = { { { 6, 2 }, { 6, 1 }, { 15, 2 }, { 24, 3 } }, { { 7, 2 }, { 7, 1 }, { 16, 2 }, { 24, 3 } } };
 
 	(void)state;
 	for (uint32_t base = 0; base < 2; base++)
-		for (uint32_t n = 0; n < 3; n++) {
+		for (uint32_t n = 0; n < 4; n++) {
 			uint32_t last = (1u << directories[base][n].bits) - 1;
 			struct iog_riscv_info info;
 			const uint64_t *context;
 			struct bed bed;
 
 			bed_init(&bed, base ? base_format : NULL, (struct iog_riscv_config){ .device_bits = directories[base][n].bits });
+			bed.model->most_levels = directories[base][n].levels;
 			bed_on(&bed);
 			iog_riscv_info(bed.riscv, &info);
 			assert_int_equal(info.levels, directories[base][n].levels);
@@ -756,7 +757,7 @@ static void look(struct model *model)
 		watch->wrong++;
 }
 
-static void replacements(uint32_t device_bits, bool *holes)
+static void replacements(uint32_t device_bits, uint32_t most_levels, bool *holes)
 {
 	enum { FIRST, FIRST_OTHER, SECOND, SECOND_OTHER, IDENTITY, BLOCKED, KINDS };
 	static const uint32_t ids[] = { 11, 12, 13, 14, 0, 0 };
@@ -766,6 +767,7 @@ static void replacements(uint32_t device_bits, bool *holes)
 
 	*holes = false;
 	bed_init(&bed, NULL, (struct iog_riscv_config){ .device_bits = device_bits });
+	bed.model->most_levels = most_levels;
 	bed_on(&bed);
 	domain(&bed, 11, "riscv", 4, 48);
 	domain(&bed, 12, "riscv", 3, 39);
@@ -807,11 +809,14 @@ static void test_replace(void **state)
 	bool holes;
 
 	(void)state;
-	replacements(16, &holes);
+	replacements(16, 3, &holes);
 	assert_false(holes);
-	replacements(15, &holes);
+	replacements(15, 3, &holes);
 	assert_false(holes);
-	replacements(6, &holes);
+	replacements(6, 3, &holes);
+	assert_false(holes);
+	/* A unit that walks one level only. */
+	replacements(6, 1, &holes);
 	assert_true(holes);
 }
 

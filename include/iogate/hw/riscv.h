@@ -9,8 +9,8 @@
  * iog_domain_config, last). Page tables should not have 64 KiB leaves unless the unit is known to have Svnapot.
  *
  * Replacing what a device is subject to is without a hole: where the contexts before and after differ in one word of those that hardware looks at, it
- * is stored by itself; otherwise the page of the directory is copied with the new context in it, and the one word that points to it is stored. With a
- * directory of one level that cannot be: then accesses of the device are refused for a moment on the way.
+ * is stored by itself; otherwise the page of the directory is copied with the new context in it, and the one word that points to it is stored. What
+ * remains is a unit that walks directories of one level only: there a device that goes from one domain to another is refused for a moment on the way.
  */
 #ifndef IOGATE_HW_RISCV_H
 #define IOGATE_HW_RISCV_H
@@ -42,7 +42,7 @@ struct iog_riscv_config {
 	uintptr_t registers;
 	/* enum iog_riscv_flags. */
 	uint32_t flags;
-	/* Device ids have at most so many bits, 1 to 24: the directory gets the levels that this takes. Default 16. */
+	/* Device ids have at most so many bits, 1 to 24: the directory gets the levels that this takes, but two at the least where the unit walks as many. Default 16. */
 	uint32_t device_bits;
 	/* Queue sizes, log2 of entries, 2 to 15. Default: 8 commands, 7 faults. */
 	uint32_t command_log2;
@@ -70,7 +70,7 @@ struct iog_riscv_info {
 	bool non_leaf;               /* walk caches are dropped by address (NL) */
 	bool range;                  /* invalidation of ranges (S) */
 	bool was_enabled;            /* a previous owner had left translation on when it was first enabled */
-	uint32_t levels;             /* of the device directory */
+	uint32_t levels;             /* of the device directory; one only if the unit, once it was enabled, has walked no more */
 };
 
 /* Counts since creation. */

@@ -8,8 +8,8 @@
  *
  * Replacing what a stream is subject to is without a hole: where the entries before and after differ in one word of those that hardware looks at, it
  * is stored last, and by itself. Where they differ in more (stage 2 to stage 2, stage 1 to stage 2 and back), the second-level table is copied with
- * the new entry in it, and the one word that points to it is stored. With a linear stream table that cannot be: then accesses of the stream abort for
- * a moment on the way.
+ * the new entry in it, and the one word that points to it is stored. What remains are these changes in a linear stream table, where no word points to
+ * an entry and SMMU_STRTAB_BASE may not change while the unit translates: there accesses of the stream abort for a moment on the way.
  */
 #ifndef IOGATE_HW_SMMUV3_H
 #define IOGATE_HW_SMMUV3_H

@@ -3,8 +3,9 @@
  * The device directory (3.1): one to three levels of pages, the lowest of device contexts.
  *
  * A context changes in place where that is possible (../entry.h). Where it is not, its page is copied, changed, and the word that points to the page
- * stored; the old page goes when hardware has forgotten where it was. Neighbours in that page are the same in both. A directory of one level has no
- * such word: there the context goes by "not valid", and the steps from there.
+ * stored; the old page goes when hardware has forgotten where it was. Neighbours in that page are the same in both. So there are always two levels or
+ * more; only a unit that walks no more than one is shown the page of contexts alone (riscv.c). It has no such word, nor may ddtp change while it
+ * translates (6.5): there the context goes by "not valid", and the steps from there.
  *
  * Locking: context_lock over stores; see riscv.h. Contexts are changed by one lane at a time, but for device_block(), which makes any invalid, by its
  * first word.
@@ -34,31 +35,27 @@ static word_t *page_behind(const struct iog_riscv *riscv, uint64_t entry)
 	return (word_t *)(uintptr_t)(((entry & PPN_MASK) << 2) + riscv->platform->direct_map_offset);
 }
 
-/* The word that points to the device's page of contexts; NULL in a directory of one level, or where a page on the way is missing. */
+/* The word that points to the device's page of contexts; NULL where a page on the way is missing. */
 static word_t *pointer_of(const struct iog_riscv *riscv, uint32_t device)
 {
 	word_t *page = (word_t *)riscv->root;
 
-	for (uint32_t level = riscv->info.levels - 1; level > 1; level--) {
+	for (uint32_t level = riscv->levels - 1; level > 1; level--) {
 		uint64_t entry = atomic_load_explicit(&page[index_at(riscv, device, level)], memory_order_relaxed);
 
 		if (!(entry & DDTE_V))
 			return NULL;
 		page = page_behind(riscv, entry);
 	}
-	return riscv->info.levels > 1 ? &page[index_at(riscv, device, 1)] : NULL;
+	return &page[index_at(riscv, device, 1)];
 }
 
 /* The page of the device's context; NULL if there is none. */
 static word_t *contexts_of(const struct iog_riscv *riscv, uint32_t device)
 {
-	word_t *pointer;
-	uint64_t entry;
+	const word_t *pointer = pointer_of(riscv, device);
+	uint64_t entry = pointer ? atomic_load_explicit(pointer, memory_order_relaxed) : 0;
 
-	if (riscv->info.levels == 1)
-		return (word_t *)riscv->root;
-	pointer = pointer_of(riscv, device);
-	entry = pointer ? atomic_load_explicit(pointer, memory_order_relaxed) : 0;
 	return entry & DDTE_V ? page_behind(riscv, entry) : NULL;
 }
 
@@ -82,12 +79,12 @@ static uint64_t pointer_to(const struct iog_riscv *riscv, const void *page)
 	return rv_ppn(riscv, page) | DDTE_V;
 }
 
-/* The pages on the way down. A word that is not valid may be remembered, too. */
-static int context_create(struct iog_riscv *riscv, uint32_t device)
+/* The pages on the way down. */
+static int pages_create(struct iog_riscv *riscv, uint32_t device)
 {
 	word_t *page = (word_t *)riscv->root;
 
-	for (uint32_t level = riscv->info.levels - 1; level > 0; level--) {
+	for (uint32_t level = riscv->levels - 1; level > 0; level--) {
 		word_t *entry = &page[index_at(riscv, device, level)];
 
 		if (!(atomic_load_explicit(entry, memory_order_relaxed) & DDTE_V)) {
@@ -101,7 +98,27 @@ static int context_create(struct iog_riscv *riscv, uint32_t device)
 		}
 		page = page_behind(riscv, atomic_load_explicit(entry, memory_order_relaxed));
 	}
-	return forget_context(riscv, device, true);
+	return 0;
+}
+
+/* A word that is not valid may be remembered, too. */
+static int context_create(struct iog_riscv *riscv, uint32_t device)
+{
+	int error = pages_create(riscv, device);
+
+	return error ? error : forget_context(riscv, device, true);
+}
+
+int iog_riscv_directory_single(struct iog_riscv *riscv, uint64_t *ppn)
+{
+	int error;
+
+	if (riscv->config.device_bits > riscv->leaf_bits)
+		return -IOG_EOPNOTSUPP;
+	error = pages_create(riscv, 0);
+	if (!error)
+		*ppn = rv_ppn(riscv, (const void *)contexts_of(riscv, 0));
+	return error;
 }
 
 static uint64_t looked_at(const void *driver, const struct entry *entry, uint32_t word)
@@ -290,7 +307,8 @@ int iog_riscv_directory_create(struct iog_riscv *riscv)
 	riscv->words = riscv->info.extended ? 8 : 4;
 	riscv->kind = (struct entry_kind){ .words = riscv->words, .looked_at = looked_at, .step = step };
 	riscv->leaf_bits = riscv->info.extended ? 6 : 7;
-	riscv->info.levels = riscv->config.device_bits <= riscv->leaf_bits ? 1 : riscv->config.device_bits <= riscv->leaf_bits + 9 ? 2 : 3;
+	riscv->levels = riscv->config.device_bits <= riscv->leaf_bits + 9 ? 2 : 3;
+	riscv->info.levels = riscv->levels;
 	riscv->root = iog_riscv_pages(riscv, PAGE_BYTES);
 	riscv->ats_bytes = (nr_devices(riscv) + 63) / 64 * sizeof(uint64_t);
 	riscv->ats = platform->object_alloc(platform->ctx, riscv->ats_bytes);
@@ -308,13 +326,13 @@ void iog_riscv_directory_destroy(struct iog_riscv *riscv)
 	const struct iog_platform *platform = riscv->platform;
 
 	iog_riscv_directory_settle(riscv);
-	for (uint32_t n = 0; riscv->root && riscv->info.levels > 1 && n < PAGE_WORDS; n++) {
+	for (uint32_t n = 0; riscv->root && n < PAGE_WORDS; n++) {
 		word_t *page;
 
 		if (!(riscv->root[n] & DDTE_V))
 			continue;
 		page = page_behind(riscv, riscv->root[n]);
-		for (uint32_t i = 0; riscv->info.levels > 2 && i < PAGE_WORDS; i++) {
+		for (uint32_t i = 0; riscv->levels > 2 && i < PAGE_WORDS; i++) {
 			uint64_t entry = atomic_load_explicit(&page[i], memory_order_relaxed);
 
 			if (entry & DDTE_V)

@@ -311,6 +311,22 @@ static int stop(struct iog_riscv *riscv, uint32_t mode)
 	return error ? error : off;
 }
 
+/* The directory, or where the unit walks one level only (6.5) and that is enough, its page of contexts. */
+static int directory_tell(struct iog_riscv *riscv)
+{
+	uint64_t ppn;
+	int error = ddtp_set(riscv, DDTP_1LVL + riscv->levels - 1, rv_ppn(riscv, riscv->root));
+
+	riscv->info.levels = riscv->levels;
+	if (error != -IOG_EOPNOTSUPP)
+		return error;
+	error = iog_riscv_directory_single(riscv, &ppn);
+	if (!error)
+		error = ddtp_set(riscv, DDTP_1LVL, ppn);
+	riscv->info.levels = error ? riscv->levels : 1;
+	return error;
+}
+
 static int start(struct iog_riscv *riscv)
 {
 	int error = interrupts_set(riscv);
@@ -320,7 +336,7 @@ static int start(struct iog_riscv *riscv)
 	if (!error)
 		error = forget_all(riscv);
 	if (!error)
-		error = ddtp_set(riscv, DDTP_1LVL + riscv->info.levels - 1, rv_ppn(riscv, riscv->root));
+		error = directory_tell(riscv);
 	/* What may have been remembered of how it was off. */
 	return error ? error : forget_all(riscv);
 }

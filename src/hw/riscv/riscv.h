@@ -53,6 +53,7 @@ struct iog_riscv {
 	uint32_t words;     /* of a device context */
 	struct entry_kind kind;
 	uint32_t leaf_bits; /* of a device id, in a page of contexts */
+	uint32_t levels;    /* of the directory in memory; info.levels is what the unit walks: as many, or one */
 	uint64_t *root;
 	struct spinlock context_lock;
 	void *limbo[RV_LIMBO]; /* pages of the directory that the unit may still read, because it did not answer */
@@ -127,6 +128,8 @@ int iog_riscv_directory_create(struct iog_riscv *riscv);
 void iog_riscv_directory_destroy(struct iog_riscv *riscv);
 /* The unit is off: what it did not let go of is given back. */
 void iog_riscv_directory_settle(struct iog_riscv *riscv);
+/* Where the contexts of all devices are, for a unit that walks one level only. -IOG_EOPNOTSUPP if a page does not hold them all, -IOG_ENOMEM. */
+int iog_riscv_directory_single(struct iog_riscv *riscv, uint64_t *ppn);
 int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id);
 int iog_riscv_device_block(struct iog_unit *unit, uint32_t device);
 
