@@ -170,6 +170,40 @@ static void early(void **state)
 	finish(amdvi, &fake);
 }
 
+/* A device is blocked while it is being set: it stays so until it is set again. */
+static void block_now(struct fake *fake)
+{
+	struct iog_unit *unit = fake->ctx;
+
+	fake->tail_seen = NULL;
+	assert_int_equal(unit->ops->device_block(unit, 0x18), 0);
+}
+
+static void blocked_meanwhile(void **state)
+{
+	struct iog_amdvi *amdvi;
+	struct iog_unit *unit;
+	struct fake fake;
+
+	(void)state;
+	fake_init(&fake);
+	amdvi = fake_ready(&fake);
+	unit = iog_amdvi_unit(amdvi);
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_IDENTITY, 0), 0);
+	assert_int_equal(iog_amdvi_device_ats(amdvi, 0x18, 16), 0);
+	fake.ctx = unit;
+	/* Whether its TLB has answered is looked for first; that is when it comes. */
+	fake.tail_seen = block_now;
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_PAGING, 1), 0);
+	assert_null(fake.tail_seen);
+	assert_int_equal(fake_entry(amdvi, 0x18)[0] & (DTE_IR | DTE_IW), 0);
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_PAGING, 1), 0);
+	assert_int_not_equal(fake_entry(amdvi, 0x18)[0] & (DTE_IR | DTE_IW), 0);
+	assert_int_equal(unit->ops->device_set(unit, 0x18, IOG_DOMAIN_BLOCKED, 0), 0);
+	fake_done(amdvi);
+	fake_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +211,7 @@ int main(void)
 		cmocka_unit_test(rounds),
 		cmocka_unit_test(overflows),
 		cmocka_unit_test(early),
+		cmocka_unit_test(blocked_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,6 +193,65 @@ static void errors(void **state)
 	fake_fini(&fake);
 }
 
+/* A device is blocked while it is being set: it stays so until it is set again. */
+static pthread_t blocker;
+static bool blocker_ran;
+
+static uint64_t *context_of(uint32_t scalable)
+{
+	uint64_t *root = fake_at(&fake, fake.root & ~UINT64_C(0xfff)), *table = fake_at(&fake, root[4] & ~UINT64_C(0xfff));
+
+	return table + 0x19 * (scalable ? 4 : 2);
+}
+
+static void *block(void *unit)
+{
+	assert_int_equal(((struct iog_unit *)unit)->ops->device_block(unit, FAKE_DEVICE), 0);
+	return NULL;
+}
+
+static struct iog_unit *blocked_unit;
+static uint32_t blocked_scalable;
+
+static void block_now(struct fake *this)
+{
+	this->seen = NULL;
+	blocker_ran = true;
+	assert_int_equal(pthread_create(&blocker, NULL, block, blocked_unit), 0);
+	/* Until it says so; that hardware forgets waits for this command. */
+	while (__atomic_load_n(context_of(blocked_scalable), __ATOMIC_RELAXED) & 1)
+		sched_yield();
+}
+
+static void blocked_meanwhile(void **state)
+{
+	(void)state;
+	for (uint32_t scalable = 0; scalable < 2; scalable++) {
+		struct iog_vtd *vtd;
+
+		fake_init(&fake, FAKE_CAP, FAKE_ECAP_SCALABLE | VTD_ECAP_DT);
+		vtd = fake_driver(&fake, scalable ? IOG_VTD_SCALABLE : 0, NULL);
+		domain_add(vtd, ID);
+		assert_int_equal(device_set(vtd, IOG_DOMAIN_IDENTITY, 0), 0);
+		assert_int_equal(iog_vtd_device_ats(vtd, FAKE_DEVICE, 8), 0);
+		blocked_unit = iog_vtd_unit(vtd);
+		blocked_scalable = scalable;
+		/* What its TLB had from others goes first; that is when it comes. */
+		fake.seen = block_now;
+		blocker_ran = false;
+		assert_int_equal(device_set(vtd, IOG_DOMAIN_PAGING, ID), 0);
+		assert_true(blocker_ran);
+		pthread_join(blocker, NULL);
+		assert_int_equal(context_of(scalable)[0] & 1, 0);
+		assert_int_equal(device_set(vtd, IOG_DOMAIN_PAGING, ID), 0);
+		assert_int_equal(context_of(scalable)[0] & 1, 1);
+		assert_int_equal(device_set(vtd, IOG_DOMAIN_BLOCKED, 0), 0);
+		domain_remove(vtd, ID);
+		fake_driver_end(vtd);
+		fake_fini(&fake);
+	}
+}
+
 struct crowd {
 	struct iog_vtd *vtd;
 	uint32_t lane;
@@ -400,6 +459,7 @@ int main(void)
 		cmocka_unit_test(silence),
 		cmocka_unit_test(wraps),
 		cmocka_unit_test(errors),
+		cmocka_unit_test(blocked_meanwhile),
 		cmocka_unit_test(crowds),
 		cmocka_unit_test(faults),
 	};

@@ -25,6 +25,7 @@
 #include "../fault.h"
 #include "../mmio.h"
 #include "../ring.h"
+#include "../setting.h"
 #include "command.h"
 #include "registers.h"
 
@@ -89,6 +90,7 @@ struct iog_amdvi {
 	_Atomic bool running; /* hardware may read the tables, and remember: invalidations are submitted */
 
 	struct spinlock tables_lock;
+	struct iog_setting setting;
 	uint64_t *table; /* of devices */
 	size_t table_bytes;
 

@@ -52,6 +52,14 @@ static void store(uint64_t *at, uint64_t value)
 	__atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
 
+/* Under tables_lock: bits of the third word that @mask has. The others are not the caller's. */
+static void third_word_store(const struct iog_amdvi *amdvi, uint32_t device, uint64_t mask, uint64_t value)
+{
+	uint64_t *at = &entry_at(amdvi, device)[2];
+
+	store(at, (*at & ~mask) | (value & mask));
+}
+
 static void entry_load(const struct iog_amdvi *amdvi, uint32_t device, struct entry *entry)
 {
 	const uint64_t *at = entry_at(amdvi, device);
@@ -151,47 +159,57 @@ static void entry_write(struct iog_amdvi *amdvi, uint32_t device, const struct e
 	store(&at[0], entry->words[0]);
 }
 
+/* By the setting that is under way. A device that was blocked meanwhile stays so. */
+static void entry_set(struct iog_amdvi *amdvi, uint32_t device, const struct entry *entry)
+{
+	uintptr_t flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
+
+	if (!amdvi->setting.blocked)
+		entry_write(amdvi, device, entry);
+	spin_unlock(&amdvi->tables_lock, amdvi->platform, flags);
+}
+
+static void guest_levels_set(struct iog_amdvi *amdvi, uint32_t device, uint64_t value)
+{
+	uintptr_t flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
+
+	third_word_store(amdvi, device, DTE_GUEST_PAGING, value);
+	spin_unlock(&amdvi->tables_lock, amdvi->platform, flags);
+}
+
 /*
  * The third word says how many levels guest tables have. It changes only while the device is blocked: between domains with four and with five levels there is a moment without access.
  */
 static int third_word_change(struct iog_amdvi *amdvi, uint32_t device, const struct entry *former, uint64_t value)
 {
 	struct entry blocked = *former;
-	uintptr_t flags;
 	int error;
 
 	entry_block(&blocked);
-	flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
-	entry_write(amdvi, device, &blocked);
-	spin_unlock(&amdvi->tables_lock, amdvi->platform, flags);
+	entry_set(amdvi, device, &blocked);
 	error = forget(amdvi, device, former);
-	store(&entry_at(amdvi, device)[2], error ? former->words[2] : value);
+	if (!error)
+		guest_levels_set(amdvi, device, value);
 	return error;
 }
 
 static int entry_change(struct iog_amdvi *amdvi, uint32_t device, const struct entry *former, const struct entry *entry)
 {
-	uintptr_t flags;
 	int error = 0;
 
-	if (entry->words[2] != former->words[2])
+	if ((entry->words[2] ^ former->words[2]) & DTE_GUEST_PAGING)
 		error = third_word_change(amdvi, device, former, entry->words[2]);
 	if (error)
 		return error;
-	flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
-	entry_write(amdvi, device, entry);
-	spin_unlock(&amdvi->tables_lock, amdvi->platform, flags);
+	entry_set(amdvi, device, entry);
 	return forget(amdvi, device, former);
 }
 
 /* The former entry again, whatever has been changed. What hardware remembers is not known; it is asked once more to forget. */
 static void take_back(struct iog_amdvi *amdvi, uint32_t device, const struct entry *entry, const struct entry *former)
 {
-	uintptr_t flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
-
-	store(&entry_at(amdvi, device)[2], former->words[2]);
-	entry_write(amdvi, device, former);
-	spin_unlock(&amdvi->tables_lock, amdvi->platform, flags);
+	guest_levels_set(amdvi, device, former->words[2]);
+	entry_set(amdvi, device, former);
 	(void)forget(amdvi, device, entry);
 }
 
@@ -206,14 +224,11 @@ static int device_forget_again(struct iog_amdvi *amdvi, uint32_t device)
 	return error == -IOG_EAGAIN ? -IOG_EIO : error;
 }
 
-int iog_amdvi_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
+static int set(struct iog_amdvi *amdvi, uint32_t device, enum iog_domain_type type, uint32_t id)
 {
-	struct iog_amdvi *amdvi = amdvi_of(unit);
 	struct entry former, entry;
 	int error;
 
-	if (!amdvi_serves(amdvi, device))
-		return -IOG_ERANGE;
 	entry_load(amdvi, device, &former);
 	entry = former;
 	error = entry_make(amdvi, device, type, id, &entry);
@@ -231,6 +246,19 @@ int iog_amdvi_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain
 	return error;
 }
 
+int iog_amdvi_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
+{
+	struct iog_amdvi *amdvi = amdvi_of(unit);
+	int error;
+
+	if (!amdvi_serves(amdvi, device))
+		return -IOG_ERANGE;
+	iog_setting_begin(&amdvi->setting, &amdvi->tables_lock, amdvi->platform, device);
+	error = set(amdvi, device, type, id);
+	iog_setting_end(&amdvi->setting, &amdvi->tables_lock, amdvi->platform);
+	return error;
+}
+
 int iog_amdvi_device_block(struct iog_unit *unit, uint32_t device)
 {
 	struct iog_amdvi *amdvi = amdvi_of(unit);
@@ -240,6 +268,7 @@ int iog_amdvi_device_block(struct iog_unit *unit, uint32_t device)
 	if (!amdvi_serves(amdvi, device))
 		return -IOG_ERANGE;
 	flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
+	iog_setting_block(&amdvi->setting, device);
 	entry_load(amdvi, device, &former);
 	entry = former;
 	entry_block(&entry);
@@ -262,7 +291,7 @@ int iog_amdvi_device_settings(struct iog_amdvi *amdvi, uint32_t device, uint8_t 
 	third = (uint64_t)(settings & 7) << 56 | (uint64_t)(settings >> 6) << 62;
 	flags = spin_lock(&amdvi->tables_lock, amdvi->platform);
 	store(&at[1], (at[1] & ~DTE_SYSMGT) | (uint64_t)(settings >> 4 & 3) << DTE_SYSMGT_SHIFT);
-	store(&at[2], (at[2] & ~(DTE_PASSES_56 | DTE_PASSES_62)) | third);
+	third_word_store(amdvi, device, DTE_PASSES_56 | DTE_PASSES_62, third);
 	spin_unlock(&amdvi->tables_lock, amdvi->platform, flags);
 	return 0;
 }

@@ -150,12 +150,15 @@ static void entry_load(const struct iog_riscv *riscv, uint32_t device, struct en
 		entry->words[n] = atomic_load_explicit(&context[n], memory_order_relaxed);
 }
 
+/* By the setting that is under way. A device that was blocked meanwhile stays so, by its first word. */
 static int step(void *driver, uint32_t device, const struct entry *entry, uint32_t words)
 {
 	struct iog_riscv *riscv = driver;
 	uintptr_t flags = spin_lock(&riscv->context_lock, riscv->platform);
 	word_t *context = context_of(riscv, device);
 
+	if (riscv->setting.blocked)
+		words &= ~1u;
 	for (uint32_t n = 0; n < riscv->words; n++)
 		if (words >> n & 1)
 			atomic_store_explicit(&context[n], entry->words[n], memory_order_relaxed);
@@ -181,7 +184,7 @@ static int change_by_copy(struct iog_riscv *riscv, uint32_t device, const struct
 	pointer = pointer_of(riscv, device);
 	for (uint32_t n = 0; n < PAGE_WORDS; n++)
 		atomic_store_explicit(&copy[n], atomic_load_explicit(&former[n], memory_order_relaxed), memory_order_relaxed);
-	for (uint32_t n = 0; n < riscv->words; n++)
+	for (uint32_t n = riscv->setting.blocked ? 1 : 0; n < riscv->words; n++)
 		atomic_store_explicit(&copy[index_at(riscv, device, 0) * riscv->words + n], to->words[n], memory_order_relaxed);
 	rv_clean(riscv, (const void *)copy, PAGE_BYTES);
 	/* The copy is there before the word that leads to it: a store that hardware sees, so the barrier is the platform's. */
@@ -249,14 +252,11 @@ static void take_back(struct iog_riscv *riscv, uint32_t device, const struct ent
 		(void)iog_riscv_device_block(&riscv->unit, device);
 }
 
-int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
+static int set(struct iog_riscv *riscv, uint32_t device, enum iog_domain_type type, uint32_t id)
 {
-	struct iog_riscv *riscv = rv_of(unit);
 	struct entry from, to;
 	int error;
 
-	if (device >= nr_devices(riscv))
-		return -IOG_ERANGE;
 	error = target_of(riscv, device, type, id, &to);
 	if (!error && !context_of(riscv, device))
 		error = context_create(riscv, device);
@@ -272,17 +272,37 @@ int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain
 	return error;
 }
 
-int iog_riscv_device_block(struct iog_unit *unit, uint32_t device)
+int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
 {
 	struct iog_riscv *riscv = rv_of(unit);
-	const struct entry invalid = { { 0 } };
+	int error;
 
 	if (device >= nr_devices(riscv))
 		return -IOG_ERANGE;
+	iog_setting_begin(&riscv->setting, &riscv->context_lock, riscv->platform, device);
+	error = set(riscv, device, type, id);
+	iog_setting_end(&riscv->setting, &riscv->context_lock, riscv->platform);
+	return error;
+}
+
+int iog_riscv_device_block(struct iog_unit *unit, uint32_t device)
+{
+	struct iog_riscv *riscv = rv_of(unit);
+	uintptr_t flags;
+	word_t *context;
+
+	if (device >= nr_devices(riscv))
+		return -IOG_ERANGE;
+	flags = spin_lock(&riscv->context_lock, riscv->platform);
+	iog_setting_block(&riscv->setting, device);
+	context = context_of(riscv, device);
+	if (context) {
+		atomic_store_explicit(&context[0], 0, memory_order_relaxed);
+		rv_clean(riscv, (const void *)context, sizeof(*context));
+	}
+	spin_unlock(&riscv->context_lock, riscv->platform, flags);
 	/* One that was never set is refused as it is. */
-	if (!context_of(riscv, device))
-		return 0;
-	return step(riscv, device, &invalid, 1);
+	return context ? forget_context(riscv, device, false) : 0;
 }
 
 int iog_riscv_device_ats(struct iog_riscv *riscv, uint32_t device, bool allow)

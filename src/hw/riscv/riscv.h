@@ -20,6 +20,7 @@
 #include "../driver.h"
 #include "../fault.h"
 #include "../ring.h"
+#include "../setting.h"
 #include "registers.h"
 
 #define RV_LIMBO 8u
@@ -56,6 +57,7 @@ struct iog_riscv {
 	uint32_t levels;    /* of the directory in memory; info.levels is what the unit walks: as many, or one */
 	uint64_t *root;
 	struct spinlock context_lock;
+	struct iog_setting setting;
 	void *limbo[RV_LIMBO]; /* pages of the directory that the unit may still read, because it did not answer */
 	uint32_t nr_limbo;
 	_Atomic uint64_t *ats; /* a bit per device */

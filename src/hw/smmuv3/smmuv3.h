@@ -19,6 +19,7 @@
 #include "../driver.h"
 #include "../fault.h"
 #include "../ring.h"
+#include "../setting.h"
 #include "registers.h"
 
 /* Domains whose descriptors share a page; the page after it holds what the driver knows of them. */
@@ -66,6 +67,7 @@ struct iog_smmuv3 {
 	size_t table_bytes;
 	bool linear;
 	struct spinlock ste_lock;
+	struct iog_setting setting;
 	void *limbo[SMMU_LIMBO]; /* second-level tables that the unit may still read, because it did not answer */
 	uint32_t nr_limbo;
 	_Atomic uint64_t *ats; /* a bit per stream */

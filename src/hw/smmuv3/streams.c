@@ -126,6 +126,7 @@ static void entry_load(const struct iog_smmuv3 *smmu, uint32_t stream, struct en
 		ste->words[n] = atomic_load_explicit(&entry[n], memory_order_relaxed);
 }
 
+/* By the setting that is under way. A stream that was blocked meanwhile stays so, by its first word. */
 static int step(void *driver, uint32_t stream, const struct entry *ste, uint32_t words)
 {
 	struct iog_smmuv3 *smmu = driver;
@@ -134,6 +135,8 @@ static int step(void *driver, uint32_t stream, const struct entry *ste, uint32_t
 
 	flags = spin_lock(&smmu->ste_lock, smmu->platform);
 	entry = entry_of(smmu, stream);
+	if (smmu->setting.blocked)
+		words &= ~1u;
 	for (uint32_t n = 0; n < STE_WORDS; n++)
 		if (words >> n & 1)
 			atomic_store_explicit(&entry[n], ste->words[n], memory_order_relaxed);
@@ -162,7 +165,7 @@ static int change_by_copy(struct iog_smmuv3 *smmu, uint32_t stream, const struct
 	former = second_level(smmu, stream);
 	for (uint32_t n = 0; n < SECOND_LEVEL_BYTES / sizeof(*copy); n++)
 		atomic_store_explicit(&copy[n], atomic_load_explicit(&former[n], memory_order_relaxed), memory_order_relaxed);
-	for (uint32_t n = 0; n < STE_WORDS; n++)
+	for (uint32_t n = smmu->setting.blocked ? 1 : 0; n < STE_WORDS; n++)
 		atomic_store_explicit(&copy[(stream & ((1u << SPLIT) - 1)) * STE_WORDS + n], to->words[n], memory_order_relaxed);
 	smmu_clean(smmu, (const void *)copy, SECOND_LEVEL_BYTES);
 	/* The copy is there before the word that leads to it: a store that hardware sees, so the barrier is the platform's. */
@@ -236,14 +239,11 @@ static void take_back(struct iog_smmuv3 *smmu, uint32_t stream, const struct ent
 		(void)iog_smmuv3_device_block(&smmu->unit, stream);
 }
 
-int iog_smmuv3_device_set(struct iog_unit *unit, uint32_t stream, enum iog_domain_type type, uint32_t id)
+static int set(struct iog_smmuv3 *smmu, uint32_t stream, enum iog_domain_type type, uint32_t id)
 {
-	struct iog_smmuv3 *smmu = smmu_of(unit);
 	struct entry from, to;
 	int error;
 
-	if (stream >= nr_streams(smmu))
-		return -IOG_ERANGE;
 	error = target_of(smmu, stream, type, id, &to);
 	if (!error && !entry_of(smmu, stream))
 		error = entry_create(smmu, stream);
@@ -259,17 +259,37 @@ int iog_smmuv3_device_set(struct iog_unit *unit, uint32_t stream, enum iog_domai
 	return error;
 }
 
-int iog_smmuv3_device_block(struct iog_unit *unit, uint32_t stream)
+int iog_smmuv3_device_set(struct iog_unit *unit, uint32_t stream, enum iog_domain_type type, uint32_t id)
 {
 	struct iog_smmuv3 *smmu = smmu_of(unit);
-	const struct entry aborting = { .words = { STE0_V | STE0_CONFIG_ABORT } };
+	int error;
 
 	if (stream >= nr_streams(smmu))
 		return -IOG_ERANGE;
+	iog_setting_begin(&smmu->setting, &smmu->ste_lock, smmu->platform, stream);
+	error = set(smmu, stream, type, id);
+	iog_setting_end(&smmu->setting, &smmu->ste_lock, smmu->platform);
+	return error;
+}
+
+int iog_smmuv3_device_block(struct iog_unit *unit, uint32_t stream)
+{
+	struct iog_smmuv3 *smmu = smmu_of(unit);
+	_Atomic uint64_t *entry;
+	uintptr_t flags;
+
+	if (stream >= nr_streams(smmu))
+		return -IOG_ERANGE;
+	flags = spin_lock(&smmu->ste_lock, smmu->platform);
+	iog_setting_block(&smmu->setting, stream);
+	entry = entry_of(smmu, stream);
+	if (entry) {
+		atomic_store_explicit(&entry[0], STE0_V | STE0_CONFIG_ABORT, memory_order_relaxed);
+		smmu_clean(smmu, (const void *)entry, sizeof(*entry));
+	}
+	spin_unlock(&smmu->ste_lock, smmu->platform, flags);
 	/* One that was never set is refused as it is. */
-	if (!entry_of(smmu, stream))
-		return 0;
-	return step(smmu, stream, &aborting, 1);
+	return entry ? forget_entry(smmu, stream) : 0;
 }
 
 int iog_smmuv3_device_ats(struct iog_smmuv3 *smmu, uint32_t stream, bool allow)

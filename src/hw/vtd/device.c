@@ -107,13 +107,15 @@ static int forget_device_tlb(struct iog_vtd *vtd, uint32_t device, uint32_t dept
 	return error == -IOG_EAGAIN ? -IOG_EIO : error;
 }
 
+/* By the setting that is under way. A device that was blocked meanwhile stays so. */
 static void tables_set(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding *binding, struct vtd_spare *spare, struct vtd_binding *former)
 {
 	uintptr_t flags = spin_lock(&vtd->tables_lock, vtd->platform);
 
 	if (former)
 		vtd_tables(vtd)->get(vtd, device, former);
-	vtd_tables(vtd)->set(vtd, device, binding, spare);
+	if (!vtd->setting.blocked)
+		vtd_tables(vtd)->set(vtd, device, binding, spare);
 	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
 }
 
@@ -128,11 +130,39 @@ static void take_back(struct iog_vtd *vtd, uint32_t device, const struct vtd_bin
 	spare_keep(vtd, spare);
 }
 
+static int set(struct iog_vtd *vtd, uint32_t device, const struct vtd_binding *binding)
+{
+	struct vtd_spare spare = { { NULL } };
+	struct vtd_binding former;
+	uintptr_t flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	int error;
+
+	/* Whoever blocks it gives its PASID table back. */
+	vtd_tables(vtd)->get(vtd, device, &former);
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
+	/* It may ask for translations from now on: what it had from others goes before. */
+	error = former.ats_depth ? 0 : forget_device_tlb(vtd, device, binding->ats_depth);
+	if (!error)
+		error = vtd_tables(vtd)->prepare(vtd, device, binding, &spare);
+	if (error) {
+		spare_free(vtd, &spare);
+		return error;
+	}
+	tables_set(vtd, device, binding, &spare, &former);
+	error = forget(vtd, device, &former, binding, &spare);
+	if (!error)
+		error = forget_device_tlb(vtd, device, former.ats_depth);
+	if (error)
+		take_back(vtd, device, binding, &former, &spare);
+	else
+		spare_free(vtd, &spare);
+	return error;
+}
+
 int iog_vtd_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id)
 {
 	struct iog_vtd *vtd = vtd_of(unit);
-	struct vtd_spare spare = { { NULL } };
-	struct vtd_binding former, binding;
+	struct vtd_binding binding;
 	int error;
 
 	if (device >> 16 != vtd->config.segment)
@@ -140,23 +170,9 @@ int iog_vtd_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_t
 	error = binding_of(vtd, device, type, id, &binding);
 	if (error)
 		return error;
-	vtd_tables(vtd)->get(vtd, device, &former);
-	/* It may ask for translations from now on: what it had from others goes before. */
-	error = former.ats_depth ? 0 : forget_device_tlb(vtd, device, binding.ats_depth);
-	if (!error)
-		error = vtd_tables(vtd)->prepare(vtd, device, &binding, &spare);
-	if (error) {
-		spare_free(vtd, &spare);
-		return error;
-	}
-	tables_set(vtd, device, &binding, &spare, &former);
-	error = forget(vtd, device, &former, &binding, &spare);
-	if (!error)
-		error = forget_device_tlb(vtd, device, former.ats_depth);
-	if (error)
-		take_back(vtd, device, &binding, &former, &spare);
-	else
-		spare_free(vtd, &spare);
+	iog_setting_begin(&vtd->setting, &vtd->tables_lock, vtd->platform, device);
+	error = set(vtd, device, &binding);
+	iog_setting_end(&vtd->setting, &vtd->tables_lock, vtd->platform);
 	return error;
 }
 
@@ -166,9 +182,14 @@ int iog_vtd_device_block(struct iog_unit *unit, uint32_t device)
 	struct iog_vtd *vtd = vtd_of(unit);
 	struct vtd_spare spare = { { NULL } };
 	struct vtd_binding former;
+	uintptr_t flags;
 	int error;
 
-	tables_set(vtd, device, &blocked, &spare, &former);
+	flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	iog_setting_block(&vtd->setting, device);
+	vtd_tables(vtd)->get(vtd, device, &former);
+	vtd_tables(vtd)->set(vtd, device, &blocked, &spare);
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
 	error = forget(vtd, device, &former, &blocked, &spare);
 	if (error)
 		spare_keep(vtd, &spare);

@@ -25,6 +25,7 @@
 #include "../fault.h"
 #include "../mmio.h"
 #include "../ring.h"
+#include "../setting.h"
 #include "descriptor.h"
 #include "registers.h"
 
@@ -77,6 +78,7 @@ struct iog_vtd {
 	_Atomic bool running;   /* hardware may read the tables, and remember: invalidations are submitted */
 
 	struct spinlock tables_lock;
+	struct iog_setting setting;
 	uint64_t *root; /* a page: two words per bus */
 	void *lost[VTD_LOST]; /* pages that hardware may still read, because an invalidation failed */
 	uint32_t nr_lost;
@@ -225,7 +227,7 @@ struct vtd_spare {
 /*
  * legacy.c, scalable.c: entries of one device.
  *
- * get      as they are now; under tables_lock, or the unit's lock where it may be a moment old
+ * get      as they are now; under tables_lock
  * prepare  the pages that set() will want, into @spare; hardware sees nothing of it. Under the unit's lock. 0 or -IOG_ENOMEM, with @spare's pages the caller's in any case
  * set      under tables_lock: from the former binding to the new one, by a single store for whoever walks. Blocking needs no page
  */
