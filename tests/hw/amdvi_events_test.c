@@ -146,10 +146,16 @@ static void overflows(void **state)
 	finish(amdvi, &fake);
 }
 
-/* Announced before it is there: it is waited for a little, and then passed over. What stands in its place from the round before is not taken for it. */
+/*
+ * Announced before it is there: it is waited for a little, by some calls, and then passed over and counted as lost. What stands in its place from the round before is not taken for it. A device whose answer may be in it
+ * is asked again.
+ */
 static void early(void **state)
 {
+	struct iog_amdvi_stats stats;
 	struct iog_amdvi *amdvi;
+	struct iog_unit *unit;
+	uint64_t *at;
 	struct heard heard;
 	struct fake fake;
 
@@ -159,14 +165,36 @@ static void early(void **state)
 		assert_true(fake_event(&fake, CODE(2) | 0x18, 0));
 		assert_int_equal(iog_amdvi_interrupt(amdvi), 1);
 	}
+	unit = iog_amdvi_unit(amdvi);
+	assert_int_equal(iog_amdvi_device_ats(amdvi, 0x30, 16), 0);
 	fake.tell_late = true;
+	at = (uint64_t *)(uintptr_t)((fake.registers[AMDVI_EVTLOG / 8] & UINT64_C(0xffffffffff000)) + fake.registers[AMDVI_EVT_TAIL / 8]);
 	assert_true(fake_event(&fake, CODE(2) | 0x20, 0));
-	assert_int_equal(iog_amdvi_interrupt(amdvi), 1);
+	assert_int_equal(iog_amdvi_interrupt(amdvi), 0);
 	assert_int_equal(heard.count, 256);
+	assert_int_equal(unit->ops->device_invalidate(unit, 0x30, NULL), -IOG_EAGAIN);
+	/* Late, but there: it is told, and so is the one behind it. */
 	fake.tell_late = false;
 	assert_true(fake_event(&fake, CODE(2) | 0x28, 0));
-	assert_int_equal(iog_amdvi_interrupt(amdvi), 1);
+	assert_int_equal(iog_amdvi_interrupt(amdvi), 0);
+	at[0] = CODE(2) | 0x20;
+	assert_int_equal(iog_amdvi_interrupt(amdvi), 2);
+	assert_int_equal(heard.count, 258);
 	assert_int_equal(heard.last.device, 0x28);
+	assert_int_equal(unit->ops->device_invalidate(unit, 0x30, NULL), 0);
+	/* It never comes. */
+	fake.tell_late = true;
+	assert_true(fake_event(&fake, CODE(2) | 0x20, 0));
+	fake.tell_late = false;
+	assert_true(fake_event(&fake, CODE(2) | 0x38, 0));
+	for (uint32_t n = 1; n < 8; n++)
+		assert_int_equal(iog_amdvi_interrupt(amdvi), 0);
+	iog_amdvi_stats(amdvi, &stats);
+	assert_int_equal(stats.faults.overflows, 0);
+	assert_int_equal(iog_amdvi_interrupt(amdvi), 1);
+	assert_int_equal(heard.last.device, 0x38);
+	iog_amdvi_stats(amdvi, &stats);
+	assert_int_equal(stats.faults.overflows, 1);
 	finish(amdvi, &fake);
 }
 

@@ -106,6 +106,7 @@ struct iog_amdvi {
 	struct spinlock event_lock;
 	uint64_t *events; /* two words each */
 	uint32_t event_next;
+	uint32_t event_calls; /* that have found it announced and not there */
 	struct iog_fault_log *faults;
 	/* Devices whose TLB did not answer in time are counted, so that whoever waits for one knows: number of such events, and the last device. */
 	_Atomic uint32_t tlb_timeouts;
@@ -178,8 +179,8 @@ void iog_amdvi_table_reset(struct iog_amdvi *amdvi);
 
 /* events.c. */
 void iog_amdvi_events_reset(struct iog_amdvi *amdvi);
-/* Whether the log says that @device has not answered since there were @before such events; what is in the log stays there. */
-bool iog_amdvi_tlb_timed_out(struct iog_amdvi *amdvi, uint32_t device, uint32_t before);
+/* What the log says of @device since there were @before such events: 0, -IOG_ETIMEDOUT when it has not answered, -IOG_EAGAIN when that is not to be known. What is in the log stays there. */
+int iog_amdvi_tlb_answer(struct iog_amdvi *amdvi, uint32_t device, uint32_t before);
 /* Whether the log is full, or has been since there were @before such times. */
 bool iog_amdvi_log_lost(struct iog_amdvi *amdvi, uint32_t before);
 

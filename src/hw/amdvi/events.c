@@ -5,8 +5,9 @@
 #include "amdvi.h"
 
 #define TAKEN_MAX 64
-/* Looks at an event that hardware has announced and not yet stored. */
+/* Looks at an event that hardware has announced and not yet stored, and calls that look so, before it is given up. */
 #define LOOKS 100
+#define CALLS 8
 
 #define EVENT_CODE(low) ((uint32_t)((low) >> 60))
 #define EVENT_DEVICE(low) ((uint32_t)((low) & 0xffff))
@@ -122,7 +123,7 @@ static void decode(const struct iog_amdvi *amdvi, uint64_t low, uint64_t high, s
 static void tlb_timeout_note(struct iog_amdvi *amdvi, uint32_t device)
 {
 	atomic_store_explicit(&amdvi->tlb_device, device, memory_order_relaxed);
-	/* Release: the device; pairs with the acquire in iog_amdvi_tlb_timed_out(). */
+	/* Release: the device; pairs with the acquire in iog_amdvi_tlb_answer(). */
 	atomic_fetch_add_explicit(&amdvi->tlb_timeouts, 1, memory_order_release);
 }
 
@@ -142,13 +143,14 @@ static bool event_load(struct iog_amdvi *amdvi, uint32_t index, uint64_t *low, u
 	return false;
 }
 
-static void take(struct iog_amdvi *amdvi, uint32_t index)
+/* False: it is not there yet. */
+static bool take(struct iog_amdvi *amdvi, uint32_t index)
 {
 	uint64_t *at = amdvi->events + 2 * (size_t)index, low, high;
 	struct iog_fault fault;
 
 	if (!event_load(amdvi, index, &low, &high))
-		return;
+		return false;
 	decode(amdvi, low, high, &fault);
 	if (fault.code == IOTLB_INV_TIMEOUT)
 		tlb_timeout_note(amdvi, fault.device);
@@ -159,15 +161,21 @@ static void take(struct iog_amdvi *amdvi, uint32_t index)
 	__atomic_store_n(&at[1], 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&at[0], 0, __ATOMIC_RELEASE);
 	iog_fault_log_add(amdvi->faults, &amdvi->unit, &fault);
+	return true;
+}
+
+/* Under event_lock: some were lost, and nobody knows which. Release: before what would tell; pairs with the acquire in iog_amdvi_log_lost(). */
+static void losses_note(struct iog_amdvi *amdvi)
+{
+	iog_fault_log_overflow(amdvi->faults);
+	atomic_fetch_add_explicit(&amdvi->log_losses, 1, memory_order_release);
 }
 
 /* Under event_lock. 2.5.2: a full log stops, and says so. */
 static void overflow(struct iog_amdvi *amdvi, uint32_t status)
 {
 	if (status & AMDVI_EVENT_OVERFLOW) {
-		iog_fault_log_overflow(amdvi->faults);
-		/* Release: before the status says nothing of it any more; pairs with the acquire in iog_amdvi_log_lost(). */
-		atomic_fetch_add_explicit(&amdvi->log_losses, 1, memory_order_release);
+		losses_note(amdvi);
 		iog_amdvi_control(amdvi, AMDVI_EVENT_LOG_EN, 0);
 		iog_mmio_write32(&amdvi->mmio, AMDVI_STATUS, AMDVI_EVENT_OVERFLOW);
 		iog_amdvi_control(amdvi, 0, AMDVI_EVENT_LOG_EN);
@@ -178,6 +186,7 @@ static void overflow(struct iog_amdvi *amdvi, uint32_t status)
 static uint32_t drain(struct iog_amdvi *amdvi)
 {
 	uint32_t status = iog_mmio_read32(&amdvi->mmio, AMDVI_STATUS), tail, taken = 0;
+	bool passed = false;
 
 	if (status == UINT32_MAX)
 		return 0;
@@ -186,11 +195,19 @@ static uint32_t drain(struct iog_amdvi *amdvi)
 		iog_mmio_write32(&amdvi->mmio, AMDVI_STATUS, AMDVI_EVENT_LOG_INT);
 	tail = iog_mmio_read32(&amdvi->mmio, AMDVI_EVT_TAIL) >> 4 & (amdvi->config.events - 1);
 	while (amdvi->event_next != tail && taken < TAKEN_MAX) {
-		take(amdvi, amdvi->event_next);
+		bool there = take(amdvi, amdvi->event_next);
+
+		/* It may be on its way, and those behind it wait for it: for some calls. Then it was lost, as what is stored behind it shows, or that nothing is. */
+		if (!there && ++amdvi->event_calls < CALLS)
+			break;
+		if (!there)
+			losses_note(amdvi);
+		amdvi->event_calls = 0;
 		amdvi->event_next = (amdvi->event_next + 1) & (amdvi->config.events - 1);
-		taken++;
+		passed = true;
+		taken += there;
 	}
-	if (taken)
+	if (passed)
 		iog_mmio_write32(&amdvi->mmio, AMDVI_EVT_HEAD, amdvi->event_next << 4);
 	overflow(amdvi, status);
 	return taken;
@@ -218,21 +235,27 @@ uint32_t iog_amdvi_interrupt(struct iog_amdvi *amdvi)
 
 /*
  * Whoever drains the log tells of what it held; what nobody has drained yet is looked at here and stays. A timeout of another device in between is taken for this one's: it is rare, and a device that is blocked for nothing is better than
- * memory that is used again too soon.
+ * memory that is used again too soon. What is announced and not there yet may be anything: that is to be asked again.
  */
-bool iog_amdvi_tlb_timed_out(struct iog_amdvi *amdvi, uint32_t device, uint32_t before)
+int iog_amdvi_tlb_answer(struct iog_amdvi *amdvi, uint32_t device, uint32_t before)
 {
 	uint32_t mask = amdvi->config.events - 1, head, tail, now;
+	bool unknown = false;
 	uint64_t low, high;
 
 	head = iog_mmio_read32(&amdvi->mmio, AMDVI_EVT_HEAD) >> 4 & mask;
 	tail = iog_mmio_read32(&amdvi->mmio, AMDVI_EVT_TAIL) >> 4 & mask;
-	for (; head != tail; head = (head + 1) & mask)
-		if (event_load(amdvi, head, &low, &high) && EVENT_CODE(low) == IOTLB_INV_TIMEOUT && EVENT_DEVICE(low) == (device & 0xffff))
-			return true;
+	for (; head != tail; head = (head + 1) & mask) {
+		if (!event_load(amdvi, head, &low, &high))
+			unknown = true;
+		else if (EVENT_CODE(low) == IOTLB_INV_TIMEOUT && EVENT_DEVICE(low) == (device & 0xffff))
+			return -IOG_ETIMEDOUT;
+	}
 	/* Acquire: pairs with the release in tlb_timeout_note(). After the log: what was drained meanwhile is counted by now. */
 	now = atomic_load_explicit(&amdvi->tlb_timeouts, memory_order_acquire);
-	return now - before > 1 || (now != before && atomic_load_explicit(&amdvi->tlb_device, memory_order_relaxed) == device);
+	if (now - before > 1 || (now != before && atomic_load_explicit(&amdvi->tlb_device, memory_order_relaxed) == device))
+		return -IOG_ETIMEDOUT;
+	return unknown ? -IOG_EAGAIN : 0;
 }
 
 bool iog_amdvi_log_lost(struct iog_amdvi *amdvi, uint32_t before)
@@ -240,7 +263,7 @@ bool iog_amdvi_log_lost(struct iog_amdvi *amdvi, uint32_t before)
 	/* The status first: whoever clears it has counted before. */
 	if (iog_mmio_read32(&amdvi->mmio, AMDVI_STATUS) & AMDVI_EVENT_OVERFLOW)
 		return true;
-	/* Acquire: pairs with the release in overflow(). */
+	/* Acquire: pairs with the release in losses_note(). */
 	return atomic_load_explicit(&amdvi->log_losses, memory_order_acquire) != before;
 }
 
@@ -252,6 +275,7 @@ void iog_amdvi_events_reset(struct iog_amdvi *amdvi)
 		order++;
 	memset(amdvi->events, 0, (size_t)amdvi->config.events * 16);
 	amdvi->event_next = 0;
+	amdvi->event_calls = 0;
 	iog_mmio_publish(&amdvi->mmio);
 	iog_mmio_write64(&amdvi->mmio, AMDVI_EVTLOG, amdvi_paddr(amdvi, amdvi->events) | order << AMDVI_LENGTH_SHIFT);
 	iog_mmio_write32(&amdvi->mmio, AMDVI_EVT_HEAD, 0);

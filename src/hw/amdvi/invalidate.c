@@ -163,10 +163,10 @@ static int device_submit(struct iog_amdvi *amdvi, uint32_t device, const struct 
 	uint32_t before = atomic_load_explicit(&amdvi->tlb_timeouts, memory_order_acquire), losses = atomic_load_explicit(&amdvi->log_losses, memory_order_acquire);
 	int error = iog_amdvi_submit(amdvi, commands, count);
 
+	if (!error)
+		error = iog_amdvi_tlb_answer(amdvi, device, before);
 	if (error)
 		return error;
-	if (iog_amdvi_tlb_timed_out(amdvi, device, before))
-		return -IOG_ETIMEDOUT;
 	return iog_amdvi_log_lost(amdvi, losses) ? -IOG_EAGAIN : 0;
 }
 
