@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See rv_model.h.
+ * A RISC-V IOMMU, by model.h: it answers fences, too.
  */
-#include <sched.h>
+#include "riscv_bed.h"
 
-#include "rv_model.h"
-
-uint32_t *model_register(struct model *model, uint32_t offset)
-{
-	return (uint32_t *)(void *)&model->registers[offset];
-}
-
-uint64_t *model_register64(struct model *model, uint32_t offset)
-{
-	return (uint64_t *)(void *)&model->registers[offset];
-}
-
-static void *memory(const struct model *model, uint64_t paddr)
-{
-	return (void *)(uintptr_t)(paddr + model->platform.direct_map_offset);
-}
+const uint64_t model_command_mask = CMD_MASK;
 
 static void take(struct model *model)
 {
@@ -27,22 +12,16 @@ static void take(struct model *model)
 	uint32_t mask = (2u << (base & 0x1f)) - 1, *head = model_register(model, CQH), *csr = model_register(model, CQCSR);
 
 	while (!model->deaf && *csr & CSR_ON && !(*csr & CQCSR_ERRORS) && *head != *model_register(model, CQT)) {
-		const uint64_t *command = (const uint64_t *)memory(model, (base & PPN_MASK) << 2) + 2 * (size_t)*head;
+		const uint64_t *command = (const uint64_t *)model_memory(model, (base & PPN_MASK) << 2) + 2 * (size_t)*head;
 
 		if (model->refuse_times && (command[0] & CMD_MASK) == model->refuse) {
 			model->refuse_times--;
 			*csr |= model->refuse_error;
 			return;
 		}
-		assert_true(model->nr_log < MODEL_LOG);
-		memcpy(model->log[model->nr_log++], command, 16);
-		if ((command[0] & CMD_MASK) == CMD_IOFENCE_C) {
-			model->fences++;
-			if (model->at_fence)
-				model->at_fence(model);
-			if (command[0] & CMD0_AV)
-				__atomic_store_n((uint32_t *)memory(model, command[1] << 2), (uint32_t)(command[0] >> 32), __ATOMIC_RELEASE);
-		}
+		model_record(model, command, (command[0] & CMD_MASK) == CMD_IOFENCE_C);
+		if ((command[0] & CMD_MASK) == CMD_IOFENCE_C && command[0] & CMD0_AV)
+			__atomic_store_n((uint32_t *)model_memory(model, command[1] << 2), (uint32_t)(command[0] >> 32), __ATOMIC_RELEASE);
 		*head = (*head + 1) & mask;
 	}
 }
@@ -100,6 +79,13 @@ static void write32(void *ctx, uintptr_t reg, uint32_t value)
 	case PQCSR:
 		csr_write(model, offset, 0, 64, 68, value);
 		break;
+	case FCTL:
+		/* 6.4: anything else is not specified. */
+		if (value != *model_register(model, FCTL))
+			assert_true(DDTP_MODE(*model_register64(model, DDTP)) == DDTP_OFF &&
+				    !((*model_register(model, CQCSR) | *model_register(model, FQCSR) | *model_register(model, PQCSR)) & (CSR_ON | 1)));
+		*model_register(model, offset) = value;
+		break;
 	case IPSR:
 		*model_register(model, offset) &= ~value;
 		break;
@@ -119,122 +105,34 @@ static void write64(void *ctx, uintptr_t reg, uint64_t value)
 	struct model *model = ctx;
 	uint32_t offset = (uint32_t)(reg - MODEL_BASE);
 
-	if (offset == DDTP && (model->mute || DDTP_MODE(value) > DDTP_BARE + model->most_levels))
-		return;
+	if (offset == DDTP) {
+		uint64_t now = *model_register64(model, DDTP);
+
+		/* 6.5: anything else is not specified. */
+		if (DDTP_MODE(value) == DDTP_OFF)
+			assert_int_equal(value & PPN_MASK, now & PPN_MASK);
+		else
+			assert_true(DDTP_MODE(now) == DDTP_OFF || (DDTP_MODE(now) == DDTP_BARE && DDTP_MODE(value) != DDTP_BARE));
+		if (model->mute || DDTP_MODE(value) > DDTP_BARE + model->most_levels)
+			return;
+	}
 	*model_register64(model, offset) = value;
-}
-
-static uint64_t now_ns(void *ctx)
-{
-	struct model *model = ctx;
-	uint64_t now;
-
-	pthread_mutex_lock(&model->lock);
-	now = model->now += model->step;
-	pthread_mutex_unlock(&model->lock);
-	return now;
-}
-
-static void *pages_alloc(void *ctx, size_t size)
-{
-	const struct iog_platform *inner = iog_posix_platform(((struct model *)ctx)->posix);
-
-	return inner->pages_alloc(inner->ctx, size);
-}
-
-static void pages_free(void *ctx, void *pages, size_t size)
-{
-	const struct iog_platform *inner = iog_posix_platform(((struct model *)ctx)->posix);
-
-	inner->pages_free(inner->ctx, pages, size);
-}
-
-static void *object_alloc(void *ctx, size_t size)
-{
-	const struct iog_platform *inner = iog_posix_platform(((struct model *)ctx)->posix);
-
-	return inner->object_alloc(inner->ctx, size);
-}
-
-static void object_free(void *ctx, void *object, size_t size)
-{
-	const struct iog_platform *inner = iog_posix_platform(((struct model *)ctx)->posix);
-
-	inner->object_free(inner->ctx, object, size);
-}
-
-static void cache_clean(void *ctx, const void *va, size_t size)
-{
-	struct model *model = ctx;
-
-	(void)va;
-	(void)size;
-	__atomic_fetch_add(&model->cleans, 1, __ATOMIC_RELAXED);
-}
-
-static void relax(void *ctx)
-{
-	(void)ctx;
-	sched_yield();
 }
 
 void model_init(struct model *model)
 {
-	memset(model, 0, sizeof(*model));
-	pthread_mutex_init(&model->lock, NULL);
-	assert_int_equal(iog_posix_create(NULL, &model->posix), 0);
-	model->step = 1000;
+	model_host_init(model);
 	model->most_levels = 3;
-	model->platform = (struct iog_platform){
-		.ctx = model,
-		.direct_map_offset = iog_posix_platform(model->posix)->direct_map_offset,
-		.pages_alloc = pages_alloc,
-		.pages_free = pages_free,
-		.object_alloc = object_alloc,
-		.object_free = object_free,
-		.cache_clean = cache_clean,
-		.cache_flush = cache_clean,
-		.now_ns = now_ns,
-		.relax = relax,
-		.mmio_read32 = read32,
-		.mmio_read64 = read64,
-		.mmio_write32 = write32,
-		.mmio_write64 = write64,
-	};
+	model->platform.mmio_read32 = read32;
+	model->platform.mmio_read64 = read64;
+	model->platform.mmio_write32 = write32;
+	model->platform.mmio_write64 = write64;
 	*model_register64(model, CAPABILITIES) =
 		0x10 | CAP_SV39 | CAP_SV48 | CAP_SV57 | CAP_SV39X4 | CAP_SV48X4 | CAP_SV57X4 | CAP_MSI_FLAT | CAP_ATS | UINT64_C(2) << 28 | UINT64_C(56) << 32 | CAP_NL | CAP_S;
 	*model_register64(model, DDTP) = DDTP_BARE;
 }
 
-void model_fini(struct model *model)
-{
-	struct iog_posix_stats stats;
-
-	iog_posix_stats(model->posix, &stats);
-	assert_int_equal(stats.page_bytes, 0);
-	assert_int_equal(stats.object_bytes, 0);
-	iog_posix_destroy(model->posix);
-	pthread_mutex_destroy(&model->lock);
-}
-
-uint32_t model_count(const struct model *model, uint32_t command)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < model->nr_log; i++)
-		n += (model->log[i][0] & CMD_MASK) == command;
-	return n;
-}
-
-void model_forget(struct model *model)
-{
-	model->nr_log = 0;
-	model->fences = 0;
-	model->doorbells = 0;
-	model->reads = 0;
-}
-
-bool model_fault(struct model *model, const uint64_t record[4])
+bool model_event(struct model *model, const uint64_t record[4])
 {
 	uint64_t base = *model_register64(model, FQB);
 	uint32_t mask = (2u << (base & 0x1f)) - 1, *tail = model_register(model, FQT), *csr = model_register(model, FQCSR);
@@ -245,18 +143,18 @@ bool model_fault(struct model *model, const uint64_t record[4])
 		*csr |= FQCSR_FQOF;
 		return false;
 	}
-	memcpy((uint64_t *)memory(model, (base & PPN_MASK) << 2) + 4 * (size_t)*tail, record, 32);
+	memcpy((uint64_t *)model_memory(model, (base & PPN_MASK) << 2) + 4 * (size_t)*tail, record, 32);
 	*tail = (*tail + 1) & mask;
 	*model_register(model, IPSR) |= IPSR_FIP;
 	return true;
 }
 
-const uint64_t *model_context(struct model *model, uint32_t device)
+const uint64_t *model_entry(struct model *model, uint32_t device)
 {
 	uint64_t ddtp = *model_register64(model, DDTP);
 	bool extended = *model_register64(model, CAPABILITIES) & CAP_MSI_FLAT;
 	uint32_t bits = extended ? 6 : 7, level = DDTP_MODE(ddtp) - DDTP_1LVL;
-	const uint64_t *page = memory(model, (ddtp & PPN_MASK) << 2);
+	const uint64_t *page = model_memory(model, (ddtp & PPN_MASK) << 2);
 
 	if (device >> (bits + 9 * level))
 		return NULL;
@@ -265,7 +163,7 @@ const uint64_t *model_context(struct model *model, uint32_t device)
 
 		if (!(entry & DDTE_V))
 			return NULL;
-		page = memory(model, (entry & PPN_MASK) << 2);
+		page = model_memory(model, (entry & PPN_MASK) << 2);
 	}
 	return page + (device & ((1u << bits) - 1)) * (extended ? 8 : 4);
 }
