@@ -85,6 +85,26 @@ static void entries(void **state)
 	assert_int_equal(iog_vtd_interrupt_free(vtd, other, 1), 0);
 	assert_int_equal(iog_vtd_interrupt_free(vtd, other, 1), -IOG_ENOENT);
 
+	/* Neither is a route believed: whoever asks again is answered by hardware. */
+	for (uint32_t n = 0; n < 2; n++) {
+		const struct iog_vtd_route *next = n ? &route : NULL;
+
+		assert_int_equal(iog_vtd_interrupt_route(vtd, index, &route), 0);
+		fake.stalled = true;
+		assert_int_equal(iog_vtd_interrupt_route(vtd, index, NULL), -IOG_ETIMEDOUT);
+		fake.stalled = false;
+		fake.logged = 0;
+		assert_int_equal(iog_vtd_interrupt_route(vtd, index, next), 0);
+		/* The former command was still in the queue; this one has been added. */
+		assert_int_equal(fake.logged, 2);
+		assert_int_equal(fake.log[1].words[0], VTD_INTERRUPT | 1 << 4 | (uint64_t)index << 32);
+		/* Told: not again. */
+		assert_int_equal(iog_vtd_interrupt_route(vtd, index, NULL), 0);
+		fake.logged = 0;
+		assert_int_equal(iog_vtd_interrupt_route(vtd, index, NULL), 0);
+		assert_int_equal(fake.logged, 0);
+	}
+
 	/* Until there are no more; none is given twice. */
 	assert_int_equal(iog_vtd_interrupt_free(vtd, index, 1), 0);
 	for (uint32_t n = 0; n < ENTRIES / 32; n++) {

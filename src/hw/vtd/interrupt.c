@@ -38,11 +38,6 @@ static size_t table_bytes(const struct iog_vtd *vtd)
 	return (size_t)vtd->config.interrupts * 16;
 }
 
-static size_t taken_bytes(const struct iog_vtd *vtd)
-{
-	return vtd->config.interrupts / 64 * sizeof(uint64_t);
-}
-
 int iog_vtd_interrupts_create(struct iog_vtd *vtd)
 {
 	const struct iog_platform *platform = vtd->platform;
@@ -54,9 +49,11 @@ int iog_vtd_interrupts_create(struct iog_vtd *vtd)
 		return -IOG_EINVAL;
 	if (!(vtd->ecap & VTD_ECAP_IR) || !vtd->queued || (vtd->config.flags & IOG_VTD_X2APIC && !(vtd->ecap & VTD_ECAP_EIM)))
 		return -IOG_EOPNOTSUPP;
-	vtd->taken = platform->object_alloc(platform->ctx, taken_bytes(vtd));
+	vtd->interrupts.count = count;
+	vtd->interrupts.taken = platform->object_alloc(platform->ctx, slots_bytes(count));
+	vtd->untold = platform->object_alloc(platform->ctx, slots_bytes(count));
 	vtd->entries = platform->pages_alloc(platform->ctx, table_bytes(vtd));
-	if (!vtd->taken || !vtd->entries)
+	if (!vtd->interrupts.taken || !vtd->untold || !vtd->entries)
 		return -IOG_ENOMEM;
 	memset(vtd->entries, 0, table_bytes(vtd));
 	vtd_clean(vtd, vtd->entries, table_bytes(vtd));
@@ -67,8 +64,10 @@ void iog_vtd_interrupts_destroy(struct iog_vtd *vtd)
 {
 	const struct iog_platform *platform = vtd->platform;
 
-	if (vtd->taken)
-		platform->object_free(platform->ctx, vtd->taken, taken_bytes(vtd));
+	if (vtd->interrupts.taken)
+		platform->object_free(platform->ctx, vtd->interrupts.taken, slots_bytes(vtd->config.interrupts));
+	if (vtd->untold)
+		platform->object_free(platform->ctx, vtd->untold, slots_bytes(vtd->config.interrupts));
 	if (vtd->entries)
 		platform->pages_free(platform->ctx, vtd->entries, table_bytes(vtd));
 }
@@ -104,34 +103,6 @@ static uint64_t *entry_of(const struct iog_vtd *vtd, uint32_t index)
 	return vtd->entries + (size_t)index * 2;
 }
 
-static bool is_taken(const struct iog_vtd *vtd, uint32_t index)
-{
-	return vtd->taken[index / 64] >> index % 64 & 1;
-}
-
-static bool are_free(const struct iog_vtd *vtd, uint32_t index, uint32_t count)
-{
-	for (uint32_t n = 0; n < count; n++)
-		if (is_taken(vtd, index + n))
-			return false;
-	return true;
-}
-
-/* The first run, aligned to its size, from where the last one was: an index rests before it is used again. Under tables_lock. */
-static bool run_find(struct iog_vtd *vtd, uint32_t count, uint32_t *index)
-{
-	uint32_t most = vtd->config.interrupts, at = vtd->next_interrupt & ~(count - 1);
-
-	for (uint32_t n = 0; n < most; n += count, at = at + count < most ? at + count : 0) {
-		if (are_free(vtd, at, count)) {
-			vtd->next_interrupt = at + count < most ? at + count : 0;
-			*index = at;
-			return true;
-		}
-	}
-	return false;
-}
-
 int iog_vtd_interrupt_alloc(struct iog_vtd *vtd, uint32_t device, uint32_t count, uint32_t *index)
 {
 	uintptr_t flags;
@@ -144,11 +115,10 @@ int iog_vtd_interrupt_alloc(struct iog_vtd *vtd, uint32_t device, uint32_t count
 	if (device >> 16 != vtd->config.segment)
 		return -IOG_ERANGE;
 	flags = spin_lock(&vtd->tables_lock, vtd->platform);
-	found = run_find(vtd, count, index);
+	found = iog_slots_take(&vtd->interrupts, count, index);
 	for (uint32_t n = 0; found && n < count; n++) {
 		uint64_t *entry = entry_of(vtd, *index + n);
 
-		vtd->taken[(*index + n) / 64] |= UINT64_C(1) << (*index + n) % 64;
 		__atomic_store_n(&entry[1], IRTE_OWNER(device & 0xffff), __ATOMIC_RELAXED);
 		vtd_clean(vtd, &entry[1], sizeof(entry[1]));
 	}
@@ -180,14 +150,24 @@ static int route_word(const struct iog_vtd *vtd, const struct iog_vtd_route *rou
 static int forget(struct iog_vtd *vtd, uint32_t index, uint32_t order)
 {
 	struct vtd_command command = vtd_interrupt_entries(index, order);
+	uintptr_t flags;
+	int error;
 
-	return atomic_load_explicit(&vtd->running, memory_order_acquire) ? iog_vtd_submit_again(vtd, &command, 1) : 0;
+	error = atomic_load_explicit(&vtd->running, memory_order_acquire) ? iog_vtd_submit_again(vtd, &command, 1) : 0;
+	if (error)
+		return error;
+	flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	for (uint32_t n = index; n < index + (UINT32_C(1) << order); n++)
+		vtd->untold[n / 64] &= ~(UINT64_C(1) << n % 64);
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
+	return 0;
 }
 
 int iog_vtd_interrupt_route(struct iog_vtd *vtd, uint32_t index, const struct iog_vtd_route *route)
 {
-	uint64_t word, former = 0;
+	bool untold = false;
 	uintptr_t flags;
+	uint64_t word;
 	int error;
 
 	if (!vtd->entries)
@@ -198,24 +178,24 @@ int iog_vtd_interrupt_route(struct iog_vtd *vtd, uint32_t index, const struct io
 	if (error)
 		return error;
 	flags = spin_lock(&vtd->tables_lock, vtd->platform);
-	if (is_taken(vtd, index)) {
-		former = vtd_entry_load(entry_of(vtd, index));
+	if (iog_slots_taken(&vtd->interrupts, index, 1)) {
+		/* What was not present is remembered in caching mode only. */
+		if (vtd_entry_load(entry_of(vtd, index)) & VTD_PRESENT || vtd->cap & VTD_CAP_CM)
+			vtd->untold[index / 64] |= UINT64_C(1) << index % 64;
+		untold = vtd->untold[index / 64] >> index % 64 & 1;
 		vtd_entry_store(vtd, entry_of(vtd, index), word);
 	} else {
 		error = -IOG_ENOENT;
 	}
 	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
-	/* What was not present is remembered in caching mode only. */
-	if (!error && (former & VTD_PRESENT || vtd->cap & VTD_CAP_CM))
-		error = forget(vtd, index, 0);
-	return error;
+	return error || !untold ? error : forget(vtd, index, 0);
 }
 
 int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count)
 {
 	uintptr_t flags;
 	uint32_t order = 0;
-	bool owned = true;
+	bool owned;
 	int error;
 
 	if (!vtd->entries)
@@ -227,8 +207,7 @@ int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count)
 	while (UINT32_C(1) << order < count)
 		order++;
 	flags = spin_lock(&vtd->tables_lock, vtd->platform);
-	for (uint32_t n = 0; n < count; n++)
-		owned = owned && is_taken(vtd, index + n);
+	owned = iog_slots_taken(&vtd->interrupts, index, count);
 	for (uint32_t n = 0; owned && n < count; n++)
 		vtd_entry_store(vtd, entry_of(vtd, index + n), 0);
 	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
@@ -238,8 +217,7 @@ int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count)
 	if (error)
 		return error;
 	flags = spin_lock(&vtd->tables_lock, vtd->platform);
-	for (uint32_t n = 0; n < count; n++)
-		vtd->taken[(index + n) / 64] &= ~(UINT64_C(1) << (index + n) % 64);
+	iog_slots_give(&vtd->interrupts, index, count);
 	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
 	return 0;
 }

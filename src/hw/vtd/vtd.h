@@ -26,6 +26,7 @@
 #include "../mmio.h"
 #include "../ring.h"
 #include "../setting.h"
+#include "../slots.h"
 #include "descriptor.h"
 #include "registers.h"
 
@@ -83,10 +84,10 @@ struct iog_vtd {
 	void *lost[VTD_LOST]; /* pages that hardware may still read, because an invalidation failed */
 	uint32_t nr_lost;
 
-	/* The interrupt remapping table, two words per entry, and a bit per entry that is taken; NULL without. Under tables_lock. */
+	/* The interrupt remapping table, two words per entry, NULL without; which are taken; a bit per entry of which hardware may remember what it no longer says. Under tables_lock. */
 	uint64_t *entries;
-	uint64_t *taken;
-	uint32_t next_interrupt;
+	struct slots interrupts;
+	uint64_t *untold;
 
 	struct spinlock command_lock;
 	struct iog_ring ring;
