@@ -123,6 +123,95 @@ static void entries(void **state)
 	fake_fini(&fake);
 }
 
+/* What is written is read back, whatever the table's kind. */
+static void read_back(void **state)
+{
+	static const struct iog_vtd_route routes[] = {
+		{ .vector = 0x41, .destination = 5 },
+		{ .vector = 254, .destination = 255, .delivery = 1, .flags = IOG_VTD_ROUTE_LOGICAL | IOG_VTD_ROUTE_REDIRECT },
+		{ .vector = 0, .destination = 7, .delivery = 4, .flags = IOG_VTD_ROUTE_LEVEL },
+	};
+	struct iog_vtd_config config = { .interrupts = ENTRIES };
+	struct iog_vtd_interrupt interrupt;
+	struct iog_vtd *vtd;
+	uint32_t index;
+
+	(void)state;
+	for (uint32_t flags = 0; flags <= IOG_VTD_X2APIC; flags += IOG_VTD_X2APIC) {
+		fake_init(&fake, FAKE_CAP, ECAP);
+		vtd = fake_driver(&fake, flags, &config);
+		assert_int_equal(iog_vtd_interrupt_alloc(vtd, FAKE_DEVICE, 1, &index), 0);
+		memset(&interrupt, 0xff, sizeof(interrupt));
+		assert_int_equal(iog_vtd_interrupt_read(vtd, index, &interrupt), 0);
+		assert_false(interrupt.present || interrupt.posted || interrupt.descriptor);
+		assert_int_equal(iog_vtd_interrupt_read(vtd, ENTRIES, &interrupt), -IOG_ERANGE);
+		for (uint32_t n = 0; n < sizeof(routes) / sizeof(routes[0]); n++) {
+			assert_int_equal(iog_vtd_interrupt_route(vtd, index, &routes[n]), 0);
+			assert_int_equal(iog_vtd_interrupt_read(vtd, index, &interrupt), 0);
+			assert_true(interrupt.present && !interrupt.posted && !interrupt.silent);
+			assert_int_equal(interrupt.verify, IOG_VTD_VERIFY_ID);
+			assert_int_equal(interrupt.source, FAKE_SID);
+			assert_int_equal(interrupt.ignored, 0);
+			assert_memory_equal(&interrupt.route, &routes[n], sizeof(routes[n]));
+		}
+		fake_driver_end(vtd);
+		fake_fini(&fake);
+	}
+}
+
+/* Entries that others have made, posted ones among them. */
+static void decode(void **state)
+{
+	static const uint64_t remapped[] = { 1 | UINT64_C(0x500) << 32 | 0x41 << 16, 0x1234 | UINT64_C(2) << 16 | UINT64_C(1) << 18 };
+	static const uint64_t posted[] = { UINT64_C(0xabcdef40) << 32 | 0x10 << 16 | 1 << 15 | 1 << 14 | 0xf << 8 | 1 << 1 | 1, UINT64_C(0x12345678) << 32 | 0x2030 | UINT64_C(2) << 18 };
+	struct iog_vtd_interrupt interrupt, before;
+
+	(void)state;
+	assert_int_equal(iog_vtd_interrupt_decode(posted, true, &interrupt), 0);
+	assert_true(interrupt.present && interrupt.posted && interrupt.urgent && interrupt.silent);
+	assert_int_equal(interrupt.descriptor, UINT64_C(0x12345678abcdef40));
+	assert_int_equal(interrupt.route.vector, 0x10);
+	assert_int_equal(interrupt.route.destination, 0);
+	assert_int_equal(interrupt.verify, IOG_VTD_VERIFY_BUS);
+	assert_int_equal(interrupt.source, 0x2030);
+	assert_int_equal(iog_vtd_interrupt_decode(remapped, false, &interrupt), 0);
+	assert_false(interrupt.posted || interrupt.urgent || interrupt.descriptor);
+	assert_int_equal(interrupt.verify, IOG_VTD_VERIFY_ID);
+	assert_int_equal(interrupt.ignored, 6);
+	assert_int_equal(interrupt.route.destination, 5);
+	assert_int_equal(iog_vtd_interrupt_decode(remapped, true, &interrupt), 0);
+	assert_int_equal(interrupt.route.destination, 0x500);
+
+	/* Each bit that is reserved: bits 2 to 7, 12, 13, 24 to 37, and 84 to 95 posted; 12 to 14, 24 to 31, 84 to 127 remapped, and by 8-bit destinations 32 to 39, 48 to 63. */
+	before = interrupt;
+	for (uint32_t bit = 0; bit < 128; bit++) {
+		for (uint32_t kind = 0; kind < 3; kind++) {
+			const uint64_t *entry = kind ? remapped : posted;
+			uint64_t words[2] = { entry[0], entry[1] };
+			bool reserved;
+
+			if (kind)
+				reserved = (bit >= 12 && bit < 15) || (bit >= 24 && bit < 32) || bit >= 84 || (kind == 2 && ((bit >= 32 && bit < 40) || (bit >= 48 && bit < 64)));
+			else
+				reserved = (bit >= 2 && bit < 8) || bit == 12 || bit == 13 || (bit >= 24 && bit < 38) || (bit >= 84 && bit < 96);
+			/* Set as it is; of another format, or another kind of verification. */
+			if (words[bit / 64] >> bit % 64 & 1 || bit == 15 || bit == 82 || bit == 83)
+				continue;
+			words[bit / 64] |= UINT64_C(1) << bit % 64;
+			interrupt = before;
+			if (iog_vtd_interrupt_decode(words, kind == 1, &interrupt) != (reserved ? -IOG_EINVAL : 0))
+				fail_msg("kind %u, bit %u", kind, bit);
+			if (reserved)
+				assert_memory_equal(&interrupt, &before, sizeof(before));
+		}
+	}
+	assert_int_equal(iog_vtd_interrupt_decode((const uint64_t[]){ remapped[0] | 3 << 5, remapped[1] }, false, &interrupt), -IOG_EINVAL);
+	assert_int_equal(iog_vtd_interrupt_decode((const uint64_t[]){ remapped[0], remapped[1] | UINT64_C(3) << 18 }, false, &interrupt), -IOG_EINVAL);
+	/* Whatever else is in it. */
+	assert_int_equal(iog_vtd_interrupt_decode((const uint64_t[]){ ~UINT64_C(1), UINT64_MAX }, false, &interrupt), 0);
+	assert_false(interrupt.present);
+}
+
 static void wide(void **state)
 {
 	struct iog_vtd_config config = { .interrupts = 65536 };
@@ -174,6 +263,7 @@ static void refused(void **state)
 	assert_int_equal(iog_vtd_interrupt_alloc(vtd, FAKE_DEVICE, 1, &index), -IOG_EOPNOTSUPP);
 	assert_int_equal(iog_vtd_interrupt_route(vtd, 0, NULL), -IOG_EOPNOTSUPP);
 	assert_int_equal(iog_vtd_interrupt_free(vtd, 0, 1), -IOG_EOPNOTSUPP);
+	assert_int_equal(iog_vtd_interrupt_read(vtd, 0, NULL), -IOG_EOPNOTSUPP);
 	fake_driver_end(vtd);
 	fake_fini(&fake);
 }
@@ -182,6 +272,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries),
+		cmocka_unit_test(read_back),
+		cmocka_unit_test(decode),
 		cmocka_unit_test(wide),
 		cmocka_unit_test(refused),
 	};

@@ -235,6 +235,52 @@ IOG_API int iog_vtd_interrupt_route(struct iog_vtd *vtd, uint32_t index, const s
  */
 IOG_API int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count);
 
+/* Who may raise an interrupt (VT-d 9.10, SVT and SQ). */
+enum iog_vtd_verify {
+	IOG_VTD_VERIFY_NOTHING = 0, /* anybody */
+	IOG_VTD_VERIFY_ID,          /* requester ids that are @source, but for bits in @ignored */
+	IOG_VTD_VERIFY_BUS,         /* those on buses [@source >> 8, @source & 0xff] */
+};
+
+/**
+ * struct iog_vtd_interrupt - an entry of an interrupt remapping table, of this driver or another's.
+ */
+struct iog_vtd_interrupt {
+	bool present;
+	bool silent; /* faults of it are not recorded */
+	bool posted; /* not sent, but noted in a descriptor, for a virtual CPU */
+	bool urgent; /* posted: the virtual CPU's own CPU is told at once */
+	enum iog_vtd_verify verify;
+	uint32_t source;
+	uint32_t ignored;
+	struct iog_vtd_route route; /* posted: of this the vector, any from 0 to 255, in the virtual CPU's numbering */
+	uint64_t descriptor; /* posted: physical address of the descriptor */
+};
+
+/**
+ * iog_vtd_interrupt_decode() - what an entry says (VT-d 9.10, 9.11), remapped or posted.
+ * @words: the entry, as it is in memory.
+ * @x2apic: the table is read with destinations of 32 bits (IRTA_REG, EIME).
+ * @interrupt: result; zeroed but for @present where the entry is not present. Unchanged on error.
+ *
+ * For tables that somebody else has made, too: a previous kernel's, or one in a dump.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EINVAL for an entry that is present and has bits in reserved fields, or an undefined kind of verification or delivery: hardware blocks its interrupts.
+ */
+IOG_API int iog_vtd_interrupt_decode(const uint64_t words[2], bool x2apic, struct iog_vtd_interrupt *interrupt);
+
+/**
+ * iog_vtd_interrupt_read() - what an entry of the driver's table says.
+ * @vtd: the driver.
+ * @index: the entry, taken or not.
+ * @interrupt: result; unchanged on error.
+ *
+ * Context: any.
+ * Return: 0; -IOG_ERANGE; -IOG_EOPNOTSUPP if the driver was created without.
+ */
+IOG_API int iog_vtd_interrupt_read(struct iog_vtd *vtd, uint32_t index, struct iog_vtd_interrupt *interrupt);
+
 /**
  * iog_vtd_interrupt_message() - what a device has to be told to send.
  * @index: the entry.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt remapping (VT-d 5.1, 9.10): a table of entries, each of which lets one device raise one interrupt. An entry that is not present blocks; messages in compatibility format are blocked
+ * Interrupt remapping (VT-d 5.1, 9.10, 9.11): a table of entries, each of which lets one device raise one interrupt. An entry that is not present blocks; messages in compatibility format are blocked
  * always.
  *
  * An entry has 128 bits. Its owner, the upper word, is written while it is not present and no interrupt of it can be remembered; where it goes is the lower word, and changes by one store.
@@ -17,8 +17,20 @@
 #define IRTE_VECTOR(vector) ((uint64_t)(vector) << 16)
 #define IRTE_DESTINATION(id) ((uint64_t)(id) << 32)
 #define IRTE_XAPIC_SHIFT 8
+#define IRTE_SILENT VTD_BIT(1)
+#define IRTE_POSTED VTD_BIT(15)
+#define IRTE_RESERVED UINT64_C(0xff007000)
+#define IRTE_RESERVED_XAPIC UINT64_C(0xffff00ff00000000)
+/* Lower word, posted: the descriptor's address from bit 6 to 31 in the highest bits; the rest is in the upper word's */
+#define IRTE_URGENT VTD_BIT(14)
+#define IRTE_POSTED_RESERVED UINT64_C(0x3fff0030fc)
+#define IRTE_DESCRIPTOR_LOW(low) ((low) >> 32 & 0xffffffc0)
+#define IRTE_DESCRIPTOR_HIGH(high) ((high) & UINT64_C(0xffffffff00000000))
 /* Upper word: the whole requester id is compared */
 #define IRTE_OWNER(sid) ((uint64_t)(sid) | UINT64_C(1) << 18)
+#define IRTE_UPPER_RESERVED(posted) ((posted) ? UINT64_C(0xfff00000) : UINT64_C(0xfffffffffff00000))
+#define IRTE_VERIFY(high) ((uint32_t)((high) >> 18 & 3))
+#define IRTE_IGNORED(high) ((uint32_t)((high) >> 16 & 3))
 
 #define MESSAGE_ADDRESS UINT64_C(0xfee00000)
 #define MESSAGE_REMAPPABLE UINT64_C(0x10)
@@ -220,6 +232,58 @@ int iog_vtd_interrupt_free(struct iog_vtd *vtd, uint32_t index, uint32_t count)
 	iog_slots_give(&vtd->interrupts, index, count);
 	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
 	return 0;
+}
+
+int iog_vtd_interrupt_decode(const uint64_t words[2], bool x2apic, struct iog_vtd_interrupt *interrupt)
+{
+	/* Function bits that are not compared, by SQ: none, 2, 2 and 1, all three. */
+	static const uint8_t ignored[] = { 0, 4, 6, 7 };
+	uint64_t low = words[0], high = words[1];
+	bool posted = low & IRTE_POSTED;
+	struct iog_vtd_route route = { .vector = low >> 16 & 0xff };
+
+	if (!(low & VTD_PRESENT)) {
+		*interrupt = (struct iog_vtd_interrupt){ .present = false };
+		return 0;
+	}
+	if (low & (posted ? IRTE_POSTED_RESERVED : IRTE_RESERVED | (x2apic ? 0 : IRTE_RESERVED_XAPIC)) || high & IRTE_UPPER_RESERVED(posted) ||
+	    IRTE_VERIFY(high) > IOG_VTD_VERIFY_BUS)
+		return -IOG_EINVAL;
+	if (!posted) {
+		route.destination = x2apic ? (uint32_t)(low >> 32) : (uint32_t)(low >> 40) & 0xff;
+		route.delivery = low >> 5 & 7;
+		route.flags = (low & IRTE_LOGICAL ? IOG_VTD_ROUTE_LOGICAL : 0) | (low & IRTE_REDIRECT ? IOG_VTD_ROUTE_REDIRECT : 0) | (low & IRTE_LEVEL ? IOG_VTD_ROUTE_LEVEL : 0);
+		if (!(DELIVERY_KNOWN >> route.delivery & 1))
+			return -IOG_EINVAL;
+	}
+	*interrupt = (struct iog_vtd_interrupt){
+		.present = true,
+		.silent = low & IRTE_SILENT,
+		.posted = posted,
+		.urgent = posted && low & IRTE_URGENT,
+		.verify = IRTE_VERIFY(high),
+		.source = high & 0xffff,
+		.ignored = IRTE_VERIFY(high) == IOG_VTD_VERIFY_ID ? ignored[IRTE_IGNORED(high)] : 0,
+		.route = route,
+		.descriptor = posted ? IRTE_DESCRIPTOR_HIGH(high) | IRTE_DESCRIPTOR_LOW(low) : 0,
+	};
+	return 0;
+}
+
+int iog_vtd_interrupt_read(struct iog_vtd *vtd, uint32_t index, struct iog_vtd_interrupt *interrupt)
+{
+	uint64_t words[2];
+	uintptr_t flags;
+
+	if (!vtd->entries)
+		return -IOG_EOPNOTSUPP;
+	if (index >= vtd->config.interrupts)
+		return -IOG_ERANGE;
+	flags = spin_lock(&vtd->tables_lock, vtd->platform);
+	words[0] = vtd_entry_load(entry_of(vtd, index));
+	words[1] = vtd_entry_load(entry_of(vtd, index) + 1);
+	spin_unlock(&vtd->tables_lock, vtd->platform, flags);
+	return iog_vtd_interrupt_decode(words, vtd->config.flags & IOG_VTD_X2APIC, interrupt);
 }
 
 void iog_vtd_interrupt_message(uint32_t index, uint64_t *address, uint32_t *data)
