@@ -8,7 +8,7 @@
 #include <iogate/hw/vtd.h>
 #include <iogate/unit.h>
 
-#include "judge.h"
+#include "message.h"
 
 #define REGISTERS 0xfed90000
 #define DEVICE IOG_VTD_DEVICE(0, 0, 3, 0)
@@ -19,11 +19,6 @@
 #define VECTOR 0x8
 #define HANDLER 0x7000
 #define COUNTER 0x7100
-
-/* edu's registers, and its MSI capability */
-#define EDU_RAISE 0x60
-#define EDU_ACKNOWLEDGE 0x64
-#define MSI_ID 0x05
 
 struct bed {
 	const char *name;
@@ -65,32 +60,9 @@ static void handler_install(struct bed *bed)
 	*bed->counter = 0;
 }
 
-/* Messages of edu 0 go to @address. */
-static bool message_set(struct bed *bed, uint64_t address, uint32_t data)
-{
-	uint32_t at = iog_qtest_config_read(bed->qtest, IOG_QTEST_EDU(0), 0x34) & 0xfc, header = 0;
-
-	while (at && ((header = iog_qtest_config_read(bed->qtest, IOG_QTEST_EDU(0), at)) & 0xff) != MSI_ID)
-		at = header >> 8 & 0xfc;
-	if (!at)
-		return false;
-	iog_qtest_config_write(bed->qtest, IOG_QTEST_EDU(0), at + 4, (uint32_t)address);
-	iog_qtest_config_write(bed->qtest, IOG_QTEST_EDU(0), at + 8, (uint32_t)(address >> 32));
-	iog_qtest_config_write(bed->qtest, IOG_QTEST_EDU(0), at + 12, data);
-	iog_qtest_config_write(bed->qtest, IOG_QTEST_EDU(0), at, header | 1 << 16);
-	return true;
-}
-
-/* How many arrive of one that edu raises. The CPU takes them in the machine's time, which a few looks at a register let pass. */
 static uint16_t raised(struct bed *bed)
 {
-	uint16_t before = *(volatile uint16_t *)bed->counter;
-
-	bed->platform->mmio_write32(bed->platform->ctx, bed->edu + EDU_RAISE, 1);
-	for (uint32_t n = 0; n < 2000 && *(volatile uint16_t *)bed->counter == before; n++)
-		bed->platform->mmio_read32(bed->platform->ctx, bed->edu);
-	bed->platform->mmio_write32(bed->platform->ctx, bed->edu + EDU_ACKNOWLEDGE, 1);
-	return (uint16_t)(*(volatile uint16_t *)bed->counter - before);
+	return message_raise(bed->platform, bed->edu, bed->counter);
 }
 
 /* QEMU 7 blocks, and records nothing. */
@@ -129,14 +101,14 @@ static void judge_version(const char *name, uint32_t version_min, uint32_t versi
 	iog_vtd_info(bed->vtd, &info);
 	CLAIM(info.interrupts, "the unit remaps interrupts");
 	/* Off: a message as it always was, NMI to APIC 0. */
-	CLAIM(message_set(bed, 0xfee00000, NMI << 8) && raised(bed) == 1, "off: the interrupt arrives (control)");
+	CLAIM(message_set(bed->qtest, 0xfee00000, NMI << 8) && raised(bed) == 1, "off: the interrupt arrives (control)");
 	CLAIM(!iog_vtd_enable(bed->vtd), "enable");
 	/* The model lets messages in compatibility format pass whatever the unit says, and this unit says that they are blocked. */
 	CLAIM(!(bed->platform->mmio_read32(bed->platform->ctx, REGISTERS + 0x1c) & 1 << 23), "messages in compatibility format are told to be blocked");
 
 	CLAIM(!iog_vtd_interrupt_alloc(bed->vtd, OTHER, 1, &theirs) && !iog_vtd_interrupt_alloc(bed->vtd, DEVICE, 1, &index), "entries");
 	iog_vtd_interrupt_message(index, &address, &data);
-	CLAIM(message_set(bed, address, data), "message");
+	CLAIM(message_set(bed->qtest, address, data), "message");
 	before = faults_now(bed);
 	CLAIM(raised(bed) == 0, "blocked by default");
 	expect_blocked(bed, before, DEVICE, 0x22, index);
@@ -148,23 +120,23 @@ static void judge_version(const char *name, uint32_t version_min, uint32_t versi
 	CLAIM(!iog_vtd_interrupt_route(bed->vtd, theirs, &nmi), "route of another");
 	iog_vtd_interrupt_message(theirs, &address, &data);
 	before = faults_now(bed);
-	CLAIM(message_set(bed, address, data) && raised(bed) == 0, "by another device's entry: blocked");
+	CLAIM(message_set(bed->qtest, address, data) && raised(bed) == 0, "by another device's entry: blocked");
 	expect_blocked(bed, before, DEVICE, 0x26, theirs);
 	iog_vtd_interrupt_message(9999, &address, &data);
 	before = faults_now(bed);
-	CLAIM(message_set(bed, address, data) && raised(bed) == 0, "beyond the table: blocked");
+	CLAIM(message_set(bed->qtest, address, data) && raised(bed) == 0, "beyond the table: blocked");
 	expect_blocked(bed, before, DEVICE, 0x21, 9999);
 
 	/* Freed. */
 	iog_vtd_interrupt_message(index, &address, &data);
-	CLAIM(message_set(bed, address, data) && raised(bed) == 1, "it arrives again");
+	CLAIM(message_set(bed->qtest, address, data) && raised(bed) == 1, "it arrives again");
 	CLAIM(!iog_vtd_interrupt_free(bed->vtd, index, 1), "free");
 	before = faults_now(bed);
 	CLAIM(raised(bed) == 0, "freed: blocked");
 	expect_blocked(bed, before, DEVICE, 0x22, index);
 
 	CLAIM(!iog_vtd_disable(bed->vtd) && !iog_vtd_destroy(bed->vtd), "driver goes");
-	CLAIM(message_set(bed, 0xfee00000, NMI << 8) && raised(bed) == 1, "off again: the interrupt arrives");
+	CLAIM(message_set(bed->qtest, 0xfee00000, NMI << 8) && raised(bed) == 1, "off again: the interrupt arrives");
 	CLAIM(!iog_qtest_error(bed->qtest), "QEMU is well");
 	iog_qtest_destroy(bed->qtest);
 }
