@@ -48,7 +48,7 @@ enum iog_fault_flags {
 struct iog_fault {
 	uint32_t device;   /* requester or stream id, as the unit counts */
 	uint32_t pasid;    /* or IOG_PASID_NONE */
-	uint64_t iova;     /* interrupts: the index of the remapping entry, where the unit tells it */
+	uint64_t iova;     /* interrupts: the index of the remapping entry, or the message's address, as the unit has it */
 	uint32_t access;   /* enum iog_prot, enum iog_fault_flags; neither READ nor WRITE where the unit does not tell */
 	enum iog_fault_reason reason;
 	uint32_t code;     /* the unit's own number */

@@ -48,6 +48,8 @@ static void carry_out(struct fake *fake, const struct amdvi_command *command)
 	if (logged < FAKE_LOG)
 		fake->log[logged] = *command;
 	atomic_store(&fake->logged, logged + 1);
+	if (fake->command_seen)
+		fake->command_seen(fake, command);
 	if (AMDVI_OPCODE(command) == AMDVI_INVALIDATE_IOTLB_PAGES && fake->tlb_silent && (command->low & 0xffff) == fake->tlb_silent)
 		assert_true(fake_event(fake, UINT64_C(7) << 60 | fake->tlb_silent, 0));
 	if (AMDVI_OPCODE(command) != AMDVI_COMPLETION_WAIT || !(command->low & 1))

@@ -64,6 +64,7 @@ struct fake {
 	bool tell_late;	       /* announces events before they are there */
 	void (*tail_seen)(struct fake *fake); /* the tail of the event log has been read */
 	void (*status_seen)(struct fake *fake); /* and the status */
+	void (*command_seen)(struct fake *fake, const struct amdvi_command *command); /* before it is carried out */
 	void *ctx;
 	uint64_t late_answer;  /* number of a wait that was lost */
 	uint64_t *late_at;

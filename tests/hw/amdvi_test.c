@@ -522,7 +522,7 @@ static void refused(void **state)
 	for (uint32_t n = 0; n < 8; n++) {
 		bad = config;
 		*(n == 0 ? &bad.capability : n == 1 ? &bad.segment : n == 2 ? &bad.last_device : n == 3 ? &bad.domain_ids : n == 4 ? &bad.commands : n == 5 ? &bad.events : n == 6 ? &bad.flags : &bad.commands_max) =
-			n == 0 ? 0 : n == 3 ? 65535 : n == 4 ? 128 : n == 5 ? 300 : n == 6 ? 2 : n == 7 ? 65 : 0x10000;
+			n == 0 ? 0 : n == 3 ? 65535 : n == 4 ? 128 : n == 5 ? 300 : n == 6 ? 4 : n == 7 ? 65 : 0x10000;
 		assert_int_equal(iog_amdvi_create(&bad, &amdvi), -IOG_EINVAL);
 	}
 	fake.platform.now_ns = NULL;

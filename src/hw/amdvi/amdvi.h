@@ -4,7 +4,7 @@
  *
  * Locking, outermost first:
  *   the unit's lock (src/dma/unit.c)  domains, and that devices are set one at a time; held while hardware is waited for
- *   tables_lock     every change of a device table entry: a device may be blocked at any time
+ *   tables_lock     every change of a device table entry, as a device may be blocked at any time, and of interrupt entries
  *   ring            the command buffer's own (../ring.h)
  *   control_lock    the control register
  *   event_lock      the event log; taken by trying only
@@ -26,6 +26,7 @@
 #include "../mmio.h"
 #include "../ring.h"
 #include "../setting.h"
+#include "../slots.h"
 #include "command.h"
 #include "registers.h"
 
@@ -56,13 +57,20 @@
 #define DTE_SYSMGT (UINT64_C(3) << 40)
 #define DTE_SYSMGT_SHIFT 40
 #define DTE_GCR3_51_31(paddr) (((paddr) >> 31 & 0x1fffff) << 43)
-/* Third word. */
+/* Third word: interrupts (IV and IntCtl say whether they are refused, or remapped by a table), and how many levels guest tables have. */
+#define DTE_IV (UINT64_C(1) << 0)
+#define DTE_INT_TAB_LEN_SHIFT 1
+#define DTE_INT_ROOT UINT64_C(0x000fffffffffffc0)
+#define DTE_INT_CTL_REMAP (UINT64_C(2) << 60)
+#define DTE_INTERRUPTS (DTE_IV | UINT64_C(0x1e) | DTE_INT_ROOT | UINT64_C(3) << 60)
 #define DTE_GUEST_PAGING_5 (UINT64_C(1) << 54)
 #define DTE_GUEST_PAGING (UINT64_C(3) << 54)
 #define DTE_PASSES_56 (UINT64_C(7) << 56)
 #define DTE_PASSES_62 (UINT64_C(3) << 62)
 
 #define GCR3_V UINT64_C(1)
+
+struct amdvi_interrupts;
 
 struct amdvi_domain {
 	struct amdvi_domain *next;
@@ -74,7 +82,7 @@ struct amdvi_domain {
 
 /* Commands by kind: struct iog_amdvi_stats. */
 struct amdvi_counters {
-	_Atomic uint64_t devtab, page, domain, device, errors;
+	_Atomic uint64_t devtab, page, domain, device, interrupt, errors;
 };
 
 struct iog_amdvi {
@@ -93,6 +101,9 @@ struct iog_amdvi {
 	struct iog_setting setting;
 	uint64_t *table; /* of devices */
 	size_t table_bytes;
+
+	/* Per device, its table of interrupts, or NULL; NULL where they are not remapped. */
+	_Atomic(struct amdvi_interrupts *) *interrupts;
 
 	struct spinlock control_lock;
 	uint64_t control; /* as written last */
@@ -148,6 +159,37 @@ static inline bool amdvi_is_guest(const struct iog_amdvi *amdvi, uint32_t id)
 	return atomic_load_explicit(&amdvi->guest[id / 64], memory_order_relaxed) >> id % 64 & 1;
 }
 
+#if defined(__x86_64__) && !defined(IOG_AMDVI_STORES_64)
+/* If both words are as in @seen; otherwise that is what they are now. */
+static inline bool amdvi_exchange_both(uint64_t *at, uint64_t *seen, uint64_t low, uint64_t high)
+{
+	bool stored;
+
+	__asm__ __volatile__("lock cmpxchg16b %1\n\tsete %0"
+			     : "=q"(stored), "+m"(*(__uint128_t *)(void *)at), "+a"(seen[0]), "+d"(seen[1])
+			     : "b"(low), "c"(high)
+			     : "cc", "memory");
+	return stored;
+}
+#endif
+
+/* Store two words so that hardware and other lanes see both change at once. @at: a multiple of 16. False: this machine has no such store (or a test does without it), and nothing was changed. */
+static inline bool amdvi_store_both(uint64_t *at, uint64_t low, uint64_t high)
+{
+#if defined(__x86_64__) && !defined(IOG_AMDVI_STORES_64)
+	uint64_t seen[2] = { at[0], at[1] };
+
+	while (!amdvi_exchange_both(at, seen, low, high)) {
+	}
+	return true;
+#else
+	(void)at;
+	(void)low;
+	(void)high;
+	return false;
+#endif
+}
+
 /* unit.c: change bits of the control register. */
 void iog_amdvi_control(struct iog_amdvi *amdvi, uint64_t clear, uint64_t set);
 
@@ -174,8 +216,16 @@ int iog_amdvi_device_forget(struct iog_amdvi *amdvi, uint32_t device);
 /* device.c: the ops. */
 int iog_amdvi_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id);
 int iog_amdvi_device_block(struct iog_unit *unit, uint32_t device);
-/* Every entry refuses everything. */
+/* Every entry refuses everything; interrupts only where they are remapped. */
 void iog_amdvi_table_reset(struct iog_amdvi *amdvi);
+/* Under tables_lock: a device's interrupts are remapped by a table of @count entries. */
+void iog_amdvi_device_interrupts(struct iog_amdvi *amdvi, uint32_t device, iog_paddr_t table, uint32_t count);
+
+/* interrupt.c. All do nothing for a configuration without. */
+int iog_amdvi_interrupts_create(struct iog_amdvi *amdvi);
+void iog_amdvi_interrupts_destroy(struct iog_amdvi *amdvi);
+/* Bits of the control register. */
+uint64_t iog_amdvi_interrupts_control(const struct iog_amdvi *amdvi);
 
 /* events.c. */
 void iog_amdvi_events_reset(struct iog_amdvi *amdvi);

@@ -16,6 +16,7 @@ struct amdvi_command {
 #define AMDVI_INVALIDATE_DEVTAB_ENTRY 2
 #define AMDVI_INVALIDATE_IOMMU_PAGES 3
 #define AMDVI_INVALIDATE_IOTLB_PAGES 4
+#define AMDVI_INVALIDATE_INTERRUPT_TABLE 5
 #define AMDVI_INVALIDATE_IOMMU_ALL 8
 
 #define AMDVI_OP(opcode) ((uint64_t)(opcode) << 60)
@@ -38,6 +39,12 @@ static inline struct amdvi_command amdvi_wait(uint64_t paddr, uint64_t number)
 static inline struct amdvi_command amdvi_devtab_entry(uint32_t device)
 {
 	return (struct amdvi_command){ AMDVI_OP(AMDVI_INVALIDATE_DEVTAB_ENTRY) | (device & 0xffff), 0 };
+}
+
+/* What is remembered of a device's interrupt entries (2.4.5). */
+static inline struct amdvi_command amdvi_interrupt_table(uint32_t device)
+{
+	return (struct amdvi_command){ AMDVI_OP(AMDVI_INVALIDATE_INTERRUPT_TABLE) | (device & 0xffff), 0 };
 }
 
 static inline struct amdvi_command amdvi_all(void)

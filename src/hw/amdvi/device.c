@@ -16,37 +16,6 @@ static uint64_t *entry_at(const struct iog_amdvi *amdvi, uint32_t device)
 	return amdvi->table + (size_t)DTE_WORDS * (device & 0xffff);
 }
 
-#if defined(__x86_64__)
-/* If both words are as in @seen; otherwise that is what they are now. */
-static bool exchange_both(uint64_t *at, uint64_t *seen, uint64_t low, uint64_t high)
-{
-	bool stored;
-
-	__asm__ __volatile__("lock cmpxchg16b %1\n\tsete %0"
-			     : "=q"(stored), "+m"(*(__uint128_t *)(void *)at), "+a"(seen[0]), "+d"(seen[1])
-			     : "b"(low), "c"(high)
-			     : "cc", "memory");
-	return stored;
-}
-#endif
-
-/* Hardware and other lanes see both words change at once. False: this machine has no such store, and nothing was changed. */
-static bool store_both(uint64_t *at, uint64_t low, uint64_t high)
-{
-#if defined(__x86_64__)
-	uint64_t seen[2] = { at[0], at[1] };
-
-	while (!exchange_both(at, seen, low, high)) {
-	}
-	return true;
-#else
-	(void)at;
-	(void)low;
-	(void)high;
-	return false;
-#endif
-}
-
 static void store(uint64_t *at, uint64_t value)
 {
 	__atomic_store_n(at, value, __ATOMIC_RELEASE);
@@ -149,7 +118,7 @@ static void entry_write(struct iog_amdvi *amdvi, uint32_t device, const struct e
 	uint64_t *at = entry_at(amdvi, device);
 
 	iog_mmio_publish(&amdvi->mmio);
-	if (store_both(at, entry->words[0], entry->words[1]))
+	if (amdvi_store_both(at, entry->words[0], entry->words[1]))
 		return;
 	/* Blocked for a moment: a root must not be remembered under another domain's id. */
 	store(&at[0], DTE_V | DTE_TV);
@@ -299,6 +268,19 @@ int iog_amdvi_device_settings(struct iog_amdvi *amdvi, uint32_t device, uint8_t 
 void iog_amdvi_table_reset(struct iog_amdvi *amdvi)
 {
 	memset(amdvi->table, 0, amdvi->table_bytes);
-	for (size_t n = 0; n < amdvi->table_bytes / (DTE_WORDS * sizeof(uint64_t)); n++)
+	for (size_t n = 0; n < amdvi->table_bytes / (DTE_WORDS * sizeof(uint64_t)); n++) {
 		amdvi->table[n * DTE_WORDS] = DTE_V | DTE_TV;
+		/* IntCtl is 0: refused. */
+		amdvi->table[n * DTE_WORDS + 2] = amdvi->config.interrupts ? DTE_IV : 0;
+	}
+}
+
+void iog_amdvi_device_interrupts(struct iog_amdvi *amdvi, uint32_t device, iog_paddr_t table, uint32_t count)
+{
+	uint64_t order = 0;
+
+	while (UINT32_C(1) << order < count)
+		order++;
+	iog_mmio_publish(&amdvi->mmio);
+	third_word_store(amdvi, device, DTE_INTERRUPTS, DTE_IV | order << DTE_INT_TAB_LEN_SHIFT | table | DTE_INT_CTL_REMAP);
 }

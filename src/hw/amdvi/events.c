@@ -21,6 +21,10 @@
 #define EVENT_PE (UINT64_C(1) << 54) /* not permitted */
 #define EVENT_RZ (UINT64_C(1) << 55) /* a reserved bit was set */
 #define EVENT_TR (UINT64_C(1) << 56) /* a request for a translation */
+#define EVENT_TYPE(low) ((uint32_t)((low) >> 57 & 7)) /* of INVALID_DEVICE_REQUEST */
+#define TYPE_INTERRUPT_READ 0
+#define TYPE_INTERRUPT_REFUSED 5
+#define TYPE_INTERRUPT_RESERVED 6
 
 #define ILLEGAL_DEV_TABLE_ENTRY 1
 #define IO_PAGE_FAULT 2
@@ -33,12 +37,41 @@
 #define INVALID_PPR_REQUEST 9
 #define EVENT_COUNTER_ZERO 10
 
+/* What the unit says of a message, rather than of an access to memory; NULL if it does not. */
+static const char *interrupt_text(uint64_t low)
+{
+	if (EVENT_CODE(low) == INVALID_DEVICE_REQUEST && !(low & EVENT_TR)) {
+		switch (EVENT_TYPE(low)) {
+		case TYPE_INTERRUPT_READ:
+			return "a read, or a write with an answer, where interrupt messages are";
+		case TYPE_INTERRUPT_REFUSED:
+			return "an interrupt of a device without a table of interrupts";
+		case TYPE_INTERRUPT_RESERVED:
+			return "a write to where interrupt messages are that is none";
+		default:
+			return NULL;
+		}
+	}
+	if (!(low & EVENT_I))
+		return NULL;
+	switch (EVENT_CODE(low)) {
+	case ILLEGAL_DEV_TABLE_ENTRY:
+		return "what the device's entry says of interrupts is malformed, or the device table ends before it";
+	case IO_PAGE_FAULT:
+		return low & EVENT_RZ ? "a reserved bit is set in the interrupt's entry" : low & EVENT_PR ? "refused although the interrupt's entry is enabled" :
+													    "the interrupt's entry is not enabled, or beyond the table";
+	case DEV_TAB_HARDWARE_ERROR:
+		return "the unit could not read the device table for an interrupt";
+	case PAGE_TAB_HARDWARE_ERROR:
+		return "the unit could not read the interrupt's entry";
+	default:
+		return NULL;
+	}
+}
+
 static void page_fault(uint64_t low, struct iog_fault *fault)
 {
-	if (low & EVENT_I) {
-		fault->reason = IOG_FAULT_REASON_INTERRUPT;
-		fault->text = "a request for an interrupt that the device's table does not allow";
-	} else if (low & EVENT_RZ) {
+	if (low & EVENT_RZ) {
 		fault->reason = IOG_FAULT_REASON_MALFORMED;
 		fault->text = "a reserved bit is set in an entry of the page table";
 	} else if (low & EVENT_PE) {
@@ -56,6 +89,11 @@ static void page_fault(uint64_t low, struct iog_fault *fault)
 /* 2.5.3 to 2.5.12. */
 static void decode_reason(uint64_t low, struct iog_fault *fault)
 {
+	fault->text = interrupt_text(low);
+	if (fault->text) {
+		fault->reason = IOG_FAULT_REASON_INTERRUPT;
+		return;
+	}
 	switch (fault->code) {
 	case ILLEGAL_DEV_TABLE_ENTRY:
 		fault->reason = low & EVENT_RZ ? IOG_FAULT_REASON_MALFORMED : IOG_FAULT_REASON_NO_DEVICE;

@@ -27,6 +27,9 @@ int iog_amdvi_submit(struct iog_amdvi *amdvi, const struct amdvi_command *comman
 		case AMDVI_INVALIDATE_IOTLB_PAGES:
 			amdvi_count(&amdvi->counters.device, 1);
 			break;
+		case AMDVI_INVALIDATE_INTERRUPT_TABLE:
+			amdvi_count(&amdvi->counters.interrupt, 1);
+			break;
 		case AMDVI_INVALIDATE_IOMMU_PAGES:
 			if ((commands[n].high & ~UINT64_C(0xfff)) != AMDVI_INV_EVERYTHING) {
 				amdvi_count(&amdvi->counters.page, 1);
@@ -68,6 +71,11 @@ int iog_amdvi_invalidate_all(struct iog_amdvi *amdvi)
 	/* One by one; entries first, so that nothing is fetched by old ones any more. Happens when the unit is turned on. */
 	for (uint32_t device = 0; !error && device <= 0xffff; device++) {
 		batch.commands[batch.count++] = amdvi_devtab_entry(device);
+		if (batch.count == AMDVI_BATCH)
+			error = flush_batch(amdvi, &batch);
+	}
+	for (uint32_t device = 0; amdvi->interrupts && !error && device <= 0xffff; device++) {
+		batch.commands[batch.count++] = amdvi_interrupt_table(device);
 		if (batch.count == AMDVI_BATCH)
 			error = flush_batch(amdvi, &batch);
 	}

@@ -30,15 +30,19 @@
 #define AMDVI_ISOC AMDVI_BIT(11)
 #define AMDVI_CMD_BUF_EN AMDVI_BIT(12)
 #define AMDVI_GT_EN AMDVI_BIT(16)
+#define AMDVI_GA_EN AMDVI_BIT(17) /* interrupt entries have 128 bits */
 #define AMDVI_DEV_TAB_SEG_EN (UINT64_C(7) << 34)
+#define AMDVI_XT_EN AMDVI_BIT(50) /* and destinations 32 */
 
 /* Exclusion Base Register (3.4.5): bit 0 turns it on. */
 #define AMDVI_EXCLUSION 0x0020
 
 /* Extended Feature Register (3.4.7), which is there where the capability's EFRSup says so. */
 #define AMDVI_EFR 0x0030
+#define AMDVI_EFR_XT_SUP AMDVI_BIT(2)
 #define AMDVI_EFR_GT_SUP AMDVI_BIT(4)
 #define AMDVI_EFR_IA_SUP AMDVI_BIT(6)
+#define AMDVI_EFR_GA_SUP AMDVI_BIT(7)
 #define AMDVI_EFR_HATS(efr) ((uint32_t)((efr) >> 10 & 3)) /* levels of host tables, less four */
 #define AMDVI_EFR_GATS(efr) ((uint32_t)((efr) >> 12 & 3)) /* of guest tables, less four */
 #define AMDVI_EFR_GIO_SUP AMDVI_BIT(48)

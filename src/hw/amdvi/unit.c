@@ -123,7 +123,7 @@ static int config_check(const struct iog_amdvi_config *config)
 
 	if (!iog_platform_serves(platform))
 		return -IOG_EINVAL;
-	if (!config->capability || config->flags & ~(uint32_t)IOG_AMDVI_INTERRUPT || config->segment > 0xffff || config->ivhd_flags > 0xff)
+	if (!config->capability || config->flags & ~(uint32_t)(IOG_AMDVI_INTERRUPT | IOG_AMDVI_X2APIC) || config->segment > 0xffff || config->ivhd_flags > 0xff)
 		return -IOG_EINVAL;
 	if (config->last_device > LAST_DEVICE_DEFAULT || config->domain_ids > DOMAIN_IDS_MAX || (config->oas && (config->oas < 32 || config->oas > 64)))
 		return -IOG_EINVAL;
@@ -180,7 +180,9 @@ static int allocate(struct iog_amdvi *amdvi)
 	if (!amdvi->table || !amdvi->events || !amdvi->guest)
 		return -IOG_ENOMEM;
 	iog_amdvi_table_reset(amdvi);
-	error = iog_amdvi_queue_create(amdvi);
+	error = iog_amdvi_interrupts_create(amdvi);
+	if (!error)
+		error = iog_amdvi_queue_create(amdvi);
 	return error ? error : iog_fault_log_create(platform, &amdvi->config.faults, &amdvi->faults);
 }
 
@@ -191,6 +193,7 @@ static void release(struct iog_amdvi *amdvi)
 
 	iog_fault_log_destroy(amdvi->faults);
 	iog_amdvi_queue_destroy(amdvi);
+	iog_amdvi_interrupts_destroy(amdvi);
 	if (depths)
 		platform->object_free(platform->ctx, depths, (size_t)amdvi->config.last_device + 1);
 	if (amdvi->guest)
@@ -286,7 +289,7 @@ static uint64_t link_bits(const struct iog_amdvi *amdvi)
 /* Command buffer and logs are stopped, whoever has set them up; translation stays as it is, but for a segmented device table, which cannot be replaced while it is in use (3.4.4). */
 static int stop(struct iog_amdvi *amdvi)
 {
-	uint64_t control = iog_mmio_read64(&amdvi->mmio, AMDVI_CONTROL), keep = AMDVI_IOMMU_EN | AMDVI_GT_EN | AMDVI_COHERENT | link_bits(amdvi);
+	uint64_t control = iog_mmio_read64(&amdvi->mmio, AMDVI_CONTROL), keep = AMDVI_IOMMU_EN | AMDVI_GT_EN | AMDVI_GA_EN | AMDVI_XT_EN | AMDVI_COHERENT | link_bits(amdvi);
 
 	if (control == UINT64_MAX)
 		return -IOG_EIO;
@@ -328,7 +331,7 @@ int iog_amdvi_enable(struct iog_amdvi *amdvi)
 	iog_mmio_write64(&amdvi->mmio, AMDVI_DEVTAB, amdvi_paddr(amdvi, amdvi->table) | pages);
 	iog_mmio_write64(&amdvi->mmio, AMDVI_EXCLUSION, 0);
 	amdvi->control = 0;
-	iog_amdvi_control(amdvi, 0, AMDVI_IOMMU_EN | AMDVI_CMD_BUF_EN | AMDVI_EVENT_LOG_EN | AMDVI_COHERENT | inv_timeout(amdvi) | link_bits(amdvi) |
+	iog_amdvi_control(amdvi, 0, AMDVI_IOMMU_EN | AMDVI_CMD_BUF_EN | AMDVI_EVENT_LOG_EN | AMDVI_COHERENT | inv_timeout(amdvi) | link_bits(amdvi) | iog_amdvi_interrupts_control(amdvi) |
 				     (amdvi->config.flags & IOG_AMDVI_INTERRUPT ? AMDVI_EVENT_INT_EN : 0) | (levels_guest(amdvi) ? AMDVI_GT_EN : 0));
 	error = iog_mmio_poll32(&amdvi->mmio, AMDVI_STATUS, AMDVI_CMD_BUF_RUN, AMDVI_CMD_BUF_RUN, amdvi->timeout_ns, NULL);
 	/* Release: hardware may remember, whatever it says; pairs with the acquires of those who ask whether it may. */
@@ -397,6 +400,7 @@ void iog_amdvi_info(const struct iog_amdvi *amdvi, struct iog_amdvi_info *info)
 	info->ias_allowed_guest = !levels_guest(amdvi) ? 0 : levels_guest(amdvi) == 5 ? 6 : 2;
 	info->np_cache = amdvi->config.capability & AMDVI_CAP_NP_CACHE;
 	info->device_tlbs = amdvi->config.capability & AMDVI_CAP_IOTLB_SUP;
+	info->x2apic = amdvi->features & AMDVI_EFR_XT_SUP && amdvi->features & AMDVI_EFR_GA_SUP;
 	info->was_enabled = amdvi->was_enabled;
 }
 
@@ -410,6 +414,7 @@ void iog_amdvi_stats(const struct iog_amdvi *amdvi, struct iog_amdvi_stats *stat
 	stats->page_commands = iog_count_of(&counters->page);
 	stats->domain_commands = iog_count_of(&counters->domain);
 	stats->device_commands = iog_count_of(&counters->device);
+	stats->interrupt_commands = iog_count_of(&counters->interrupt);
 	stats->waits = iog_count_of(&amdvi->ring.fences);
 	stats->shared = iog_count_of(&amdvi->ring.shared);
 	stats->errors = iog_count_of(&counters->errors);
