@@ -11,6 +11,11 @@
  * Replacing what a device is subject to is without a hole: where the contexts before and after differ in one word of those that hardware looks at, it
  * is stored by itself; otherwise the page of the directory is copied with the new context in it, and the one word that points to it is stored. What
  * remains is a unit that walks directories of one level only: there a device that goes from one domain to another is refused for a moment on the way.
+ *
+ * Messages of devices (MSIs) are writes to pages that belong to interrupt files. Where the configuration asks for it, a window of addresses stands for such pages, and each device has an MSI page table that says
+ * where a write to a page of the window goes: nowhere, until it has been given a route. The window is of addresses behind the first stage, before the second: a first-stage domain maps what its devices send to
+ * onto the window, for reading and writing; in others the window is not to be used for anything else (iog_dma_reserve()). What lies outside of it, the pages of the real files included, is subject to page
+ * tables as all memory is: devices that are not translated reach those, unless the window lies over them.
  */
 #ifndef IOGATE_HW_RISCV_H
 #define IOGATE_HW_RISCV_H
@@ -52,6 +57,11 @@ struct iog_riscv_config {
 	uint32_t device_timeout_ms;
 	/* Commands that one invalidation may consist of before the whole domain is forgotten instead, 1 to 64. Default 64. */
 	uint32_t commands_max;
+	/* Interrupt files that the window stands for, a power of two, up to 4096. 0: there is no window. Wants a unit with MSI page tables. */
+	uint32_t interrupts;
+	/* Where the window is: the address of its first page; and, where its pages are not side by side, the address bits that number them, none of which the first page's address has. */
+	uint64_t interrupt_window;
+	uint64_t interrupt_mask;
 	struct iog_fault_config faults;
 	/* Interrupt by message, where the unit can. Both 0: by wire where it can, else none. */
 	uint64_t msi_address;
@@ -66,6 +76,7 @@ struct iog_riscv_info {
 	uint64_t ias_allowed_first;  /* input address bits that page tables may have, bit n for n */
 	uint64_t ias_allowed_second;
 	bool extended;               /* device contexts have 64 bytes, with MSI page tables */
+	bool mrif;                   /* these may lead to files in memory */
 	bool ats;
 	bool non_leaf;               /* walk caches are dropped by address (NL) */
 	bool range;                  /* invalidation of ranges (S) */
@@ -82,6 +93,7 @@ struct iog_riscv_stats {
 	uint64_t timeouts;       /* of these */
 	uint64_t tlb_ranges;     /* IOTINVAL commands by address */
 	uint64_t tlb_domains;    /* and of whole domains */
+	uint64_t interrupt_commands; /* about MSI page tables */
 	uint64_t command_errors; /* the command queue stopped, each time */
 	struct iog_fault_counts faults;
 };
@@ -92,8 +104,8 @@ struct iog_riscv_stats {
  * @riscv: result; unchanged on error.
  *
  * Context: any; allocates; reads registers.
- * Return: 0; -IOG_EINVAL for a malformed @config, or a platform that lacks what is needed; -IOG_EOPNOTSUPP if nothing answers, for another major version, or a unit without a
- *         page-table format of iogate; -IOG_ENOMEM.
+ * Return: 0; -IOG_EINVAL for a malformed @config, or a platform that lacks what is needed; -IOG_EOPNOTSUPP if nothing answers, for another major version, a unit without a
+ *         page-table format of iogate, or without MSI page tables where these are wanted; -IOG_ENOMEM.
  */
 IOG_API int iog_riscv_create(const struct iog_riscv_config *config, struct iog_riscv **riscv);
 
@@ -149,6 +161,108 @@ IOG_API int iog_riscv_resume(struct iog_riscv *riscv);
  * Return: 0; -IOG_ERANGE for a device that the directory has no room for; -IOG_EOPNOTSUPP for a unit without ATS.
  */
 IOG_API int iog_riscv_device_ats(struct iog_riscv *riscv, uint32_t device, bool allow);
+
+enum iog_riscv_route_flags {
+	/* The file is in memory (memory-resident interrupt file, MRIF). */
+	IOG_RISCV_ROUTE_MRIF = 1 << 0,
+};
+
+/**
+ * struct iog_riscv_route - where messages to a page of the window go.
+ */
+struct iog_riscv_route {
+	/* The interrupt file's page; of a file in memory its address, a multiple of 512. */
+	iog_paddr_t file;
+	/* enum iog_riscv_route_flags. */
+	uint32_t flags;
+	/* Of a file in memory: the identity, up to 2047, and the page of the interrupt file that are told of messages to it. */
+	uint32_t notice_id;
+	iog_paddr_t notice;
+};
+
+/**
+ * iog_riscv_interrupt_alloc() - pages of the window, for messages of a device; blocked.
+ * @riscv: the unit, on or off.
+ * @device: which may send there. Other devices have tables of their own.
+ * @count: 1, 2, 4, ... as many as there are, side by side by their numbers. One page takes messages of any identity that its file has.
+ * @index: result: the number of the first.
+ *
+ * A device's first brings its table, which stays until the unit is destroyed.
+ *
+ * Context: not one that interrupts another call; allocates, waits for hardware.
+ * Return: 0; -IOG_EINVAL; -IOG_ERANGE for a device that the directory has no room for; -IOG_ENOSPC; -IOG_ENOMEM; -IOG_EOPNOTSUPP if the unit was created without; -IOG_ETIMEDOUT or -IOG_EIO, with nothing taken, if
+ *         the unit does not say that it knows of the table.
+ */
+IOG_API int iog_riscv_interrupt_alloc(struct iog_riscv *riscv, uint32_t device, uint32_t count, uint32_t *index);
+
+/**
+ * iog_riscv_interrupt_route() - let messages through to an interrupt file, or send them to another, or block them.
+ * @riscv: the unit.
+ * @device: the page's.
+ * @index: the page.
+ * @route: where to; NULL: blocked.
+ *
+ * When it returns, no message goes the former way any more, and those that did have arrived. From one file in memory, and to another kind of file, the page is blocked for a moment.
+ *
+ * Context: as iog_riscv_interrupt_alloc(), one call per page at a time.
+ * Return: 0; -IOG_EINVAL for a malformed @route; -IOG_ERANGE, -IOG_ENOENT for a page that is not there or not taken; -IOG_EOPNOTSUPP, also for files in memory where the unit has none; -IOG_ETIMEDOUT or
+ *         -IOG_EIO: the table says the new, or blocks, and hardware may remember the old. Call it again.
+ */
+IOG_API int iog_riscv_interrupt_route(struct iog_riscv *riscv, uint32_t device, uint32_t index, const struct iog_riscv_route *route);
+
+/**
+ * iog_riscv_interrupt_free() - give pages back; they block.
+ * @riscv: the unit.
+ * @device: theirs.
+ * @index: of iog_riscv_interrupt_alloc().
+ * @count: the same as there.
+ *
+ * Context: as iog_riscv_interrupt_route().
+ * Return: as iog_riscv_interrupt_route(). After -IOG_ETIMEDOUT or -IOG_EIO they are blocked as far as the table goes, and still taken.
+ */
+IOG_API int iog_riscv_interrupt_free(struct iog_riscv *riscv, uint32_t device, uint32_t index, uint32_t count);
+
+/**
+ * struct iog_riscv_interrupt - an entry of an MSI page table, of this driver or another's.
+ */
+struct iog_riscv_interrupt {
+	bool valid;
+	struct iog_riscv_route route;
+};
+
+/**
+ * iog_riscv_interrupt_decode() - what an entry says (Advanced Interrupt Architecture, MSI PTE).
+ * @words: the entry, as it is in memory.
+ * @interrupt: result; zeroed but for @valid where the entry is not. Unchanged on error.
+ *
+ * For tables that somebody else has made, too: a previous kernel's, or one in a dump.
+ *
+ * Context: any.
+ * Return: 0; -IOG_EINVAL for an entry that is valid and has a mode that is not defined, or bits in reserved fields; -IOG_EOPNOTSUPP for one that only the unit's maker can read (C).
+ */
+IOG_API int iog_riscv_interrupt_decode(const uint64_t words[2], struct iog_riscv_interrupt *interrupt);
+
+/**
+ * iog_riscv_interrupt_read() - what an entry of the driver's tables says.
+ * @riscv: the unit.
+ * @device: the page's.
+ * @index: the page, taken or not.
+ * @interrupt: result; unchanged on error.
+ *
+ * Context: as iog_riscv_interrupt_alloc().
+ * Return: 0, also for a device without a table, whose entries are not valid; -IOG_ERANGE; -IOG_EOPNOTSUPP if the unit was created without.
+ */
+IOG_API int iog_riscv_interrupt_read(struct iog_riscv *riscv, uint32_t device, uint32_t index, struct iog_riscv_interrupt *interrupt);
+
+/**
+ * iog_riscv_interrupt_message() - where a device has to be told to send messages; what it sends is an identity of the file that the page leads to.
+ * @riscv: the unit.
+ * @index: the page.
+ * @address: result: the page's address, as far as the device is not translated by a first stage.
+ *
+ * Context: any.
+ */
+IOG_API void iog_riscv_interrupt_message(const struct iog_riscv *riscv, uint32_t index, uint64_t *address);
 
 /**
  * iog_riscv_interrupt() - take what the unit reports: faults, overflows, errors of the command queue. For the handlers of its interrupts, or called

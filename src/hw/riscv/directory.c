@@ -225,8 +225,9 @@ static int target_of(struct iog_riscv *riscv, uint32_t device, enum iog_domain_t
 	*to = (struct entry){ { 0 } };
 	if (type == IOG_DOMAIN_BLOCKED)
 		return 0;
-	/* Both stages and the MSI page table Bare: identity. */
+	/* Both stages Bare: identity. */
 	to->words[0] = TC_V | (atomic_load_explicit(&riscv->ats[device / 64], memory_order_relaxed) >> device % 64 & 1 ? TC_EN_ATS : 0);
+	iog_riscv_interrupts_context(riscv, device, to);
 	if (type == IOG_DOMAIN_IDENTITY)
 		return 0;
 	domain = iog_riscv_domain(riscv, id);
@@ -252,6 +253,7 @@ static void take_back(struct iog_riscv *riscv, uint32_t device, const struct ent
 		(void)iog_riscv_device_block(&riscv->unit, device);
 }
 
+/* Under interrupts_lock. */
 static int set(struct iog_riscv *riscv, uint32_t device, enum iog_domain_type type, uint32_t id)
 {
 	struct entry from, to;
@@ -264,6 +266,8 @@ static int set(struct iog_riscv *riscv, uint32_t device, enum iog_domain_type ty
 		return error;
 	entry_load(riscv, device, &from);
 	error = change(riscv, device, &to);
+	if (!error)
+		error = iog_riscv_interrupts_moved(riscv, &from);
 	/* A device that has been told something by the former domain's tables forgets it: it could not ask again in between. */
 	if (!error && ((from.words[0] | to.words[0]) & TC_EN_ATS))
 		error = iog_riscv_forget_device(riscv, device);
@@ -279,10 +283,30 @@ int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain
 
 	if (device >= nr_devices(riscv))
 		return -IOG_ERANGE;
+	iog_riscv_interrupts_lock(riscv);
 	iog_setting_begin(&riscv->setting, &riscv->context_lock, riscv->platform, device);
 	error = set(riscv, device, type, id);
 	iog_setting_end(&riscv->setting, &riscv->context_lock, riscv->platform);
+	iog_riscv_interrupts_unlock(riscv);
 	return error;
+}
+
+bool iog_riscv_context_load(const struct iog_riscv *riscv, uint32_t device, struct entry *context)
+{
+	if (!context_of(riscv, device))
+		return false;
+	entry_load(riscv, device, context);
+	return true;
+}
+
+int iog_riscv_context_interrupts(struct iog_riscv *riscv, uint32_t device, uint64_t msiptp)
+{
+	struct entry context;
+
+	if (!iog_riscv_context_load(riscv, device, &context) || !(context.words[0] & TC_V))
+		return 0;
+	context.words[4] = msiptp;
+	return step(riscv, device, &context, 1u << 4);
 }
 
 int iog_riscv_device_block(struct iog_unit *unit, uint32_t device)

@@ -20,6 +20,7 @@
 #define CAP_SV48X4 RV_BIT(18)
 #define CAP_SV57X4 RV_BIT(19)
 #define CAP_MSI_FLAT RV_BIT(22)
+#define CAP_MSI_MRIF RV_BIT(23)
 #define CAP_ATS RV_BIT(25)
 #define CAP_IGS(cap) ((uint32_t)((cap) >> 28 & 3))
 #define IGS_MSI 0u
@@ -77,7 +78,9 @@
 #define TC_V RV_BIT(0)
 #define TC_EN_ATS RV_BIT(1)
 #define IOHGATP_GSCID(id) RV_FIELD(id, 44)
+#define IOHGATP_GSCID_OF(iohgatp) ((uint32_t)((iohgatp) >> 44 & 0xffff))
 #define TA_PSCID(id) RV_FIELD(id, 12)
+#define TA_PSCID_OF(ta) ((uint32_t)((ta) >> 12 & 0xfffff))
 #define ATP_PPN UINT64_C(0x00000fffffffffff)
 #define ATP_MODE(atp) ((uint32_t)((atp) >> 60))
 #define ATP_SET_MODE(mode) RV_FIELD(mode, 60)

@@ -67,6 +67,7 @@ static int info_read(struct iog_riscv *riscv)
 		.ias_allowed_first = (cap & CAP_SV39 ? UINT64_C(1) << 39 : 0) | (cap & CAP_SV48 ? UINT64_C(1) << 48 : 0) | (cap & CAP_SV57 ? UINT64_C(1) << 57 : 0),
 		.ias_allowed_second = (cap & CAP_SV39X4 ? UINT64_C(1) << 41 : 0) | (cap & CAP_SV48X4 ? UINT64_C(1) << 50 : 0) | (cap & CAP_SV57X4 ? UINT64_C(1) << 59 : 0),
 		.extended = cap & CAP_MSI_FLAT,
+		.mrif = cap & CAP_MSI_MRIF,
 		.ats = cap & CAP_ATS,
 		.non_leaf = cap & CAP_NL,
 		.range = cap & CAP_S,
@@ -132,6 +133,7 @@ static void riscv_free(struct iog_riscv *riscv)
 	if (riscv->faults)
 		platform->pages_free(platform->ctx, riscv->faults, fault_bytes(riscv));
 	iog_ring_destroy(&riscv->ring);
+	iog_riscv_interrupts_destroy(riscv);
 	iog_riscv_directory_destroy(riscv);
 	iog_riscv_domains_destroy(riscv);
 	platform->object_free(platform->ctx, riscv, sizeof(*riscv));
@@ -146,6 +148,8 @@ static int riscv_fill(struct iog_riscv *riscv)
 	error = iog_riscv_domains_create(riscv);
 	if (!error)
 		error = iog_riscv_directory_create(riscv);
+	if (!error)
+		error = iog_riscv_interrupts_create(riscv);
 	if (!error)
 		error = iog_fault_log_create(riscv->platform, &riscv->config.faults, &riscv->fault_log);
 	if (!error) {
@@ -414,6 +418,7 @@ void iog_riscv_stats(const struct iog_riscv *riscv, struct iog_riscv_stats *stat
 		.timeouts = iog_count_of(&riscv->ring.timeouts),
 		.tlb_ranges = iog_count_of(&riscv->tlb_ranges),
 		.tlb_domains = iog_count_of(&riscv->tlb_domains),
+		.interrupt_commands = iog_count_of(&riscv->interrupt_commands),
 		.command_errors = iog_count_of(&riscv->command_errors),
 	};
 	stats->commands = iog_count_of(&riscv->commands) + stats->waits;

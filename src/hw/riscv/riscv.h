@@ -5,10 +5,12 @@
  *   registers.h    names of the specification       directory.c    the device directory
  *   commands.c     the command queue's registers    domains.c      what domains contribute to device contexts
  *   invalidate.c   IOTINVAL and ATS.INVAL           faults.c       the fault queue
+ *   interrupt.c    MSI page tables
  *   riscv.c        the unit: what it has, on and off
  *
  * Locking: the library calls domain_add, domain_remove and device_set one at a time (the unit's lock). context_lock is held over stores to device
- * contexts, never over a wait, because device_block() comes without the unit's lock. fault_lock is held over taking faults. The ring has its own
+ * contexts, never over a wait, because device_block() comes without the unit's lock. interrupts_lock, inside the unit's, is held over device_set(),
+ * too, so that a device's domain stays while its interrupts change. fault_lock is held over taking faults. The ring has its own
  * (../ring.h).
  */
 #ifndef IOG_HW_RISCV_RISCV_H
@@ -21,12 +23,15 @@
 #include "../fault.h"
 #include "../ring.h"
 #include "../setting.h"
+#include "../slots.h"
 #include "registers.h"
 
 #define RV_LIMBO 8u
 #define RV_LEVELS_MAX 3u
 /* Domains that the driver knows of are kept in pages of so many. */
 #define DOMAINS_PER_BLOCK 128u
+
+struct rv_interrupts_block;
 
 /* A paging domain. Written before it is used, and not while it is. */
 struct rv_domain {
@@ -66,6 +71,10 @@ struct iog_riscv {
 	_Atomic(struct rv_domain *) *blocks; /* by id / DOMAINS_PER_BLOCK */
 	size_t blocks_bytes;
 
+	struct spinlock interrupts_lock;
+	struct rv_interrupts_block **interrupts; /* by device; NULL where messages are not told from other accesses */
+	uint64_t *no_interrupts; /* the table of devices that have none of their own */
+
 	uint64_t *faults;
 	uint32_t fault_head;
 	struct spinlock fault_lock;
@@ -75,6 +84,7 @@ struct iog_riscv {
 	_Atomic uint64_t tlb_ranges;
 	_Atomic uint64_t tlb_domains;
 	_Atomic uint64_t command_errors;
+	_Atomic uint64_t interrupt_commands;
 };
 
 static inline struct iog_riscv *rv_of(struct iog_unit *unit)
@@ -134,6 +144,20 @@ void iog_riscv_directory_settle(struct iog_riscv *riscv);
 int iog_riscv_directory_single(struct iog_riscv *riscv, uint64_t *ppn);
 int iog_riscv_device_set(struct iog_unit *unit, uint32_t device, enum iog_domain_type type, uint32_t id);
 int iog_riscv_device_block(struct iog_unit *unit, uint32_t device);
+/* A device's context; false if it never had one. */
+bool iog_riscv_context_load(const struct iog_riscv *riscv, uint32_t device, struct entry *context);
+/* Where its MSI page table is, from now on, if it has a valid context. Under interrupts_lock. */
+int iog_riscv_context_interrupts(struct iog_riscv *riscv, uint32_t device, uint64_t msiptp);
+
+/* interrupt.c. All do nothing for a configuration without. */
+int iog_riscv_interrupts_create(struct iog_riscv *riscv);
+void iog_riscv_interrupts_destroy(struct iog_riscv *riscv);
+void iog_riscv_interrupts_lock(struct iog_riscv *riscv);
+void iog_riscv_interrupts_unlock(struct iog_riscv *riscv);
+/* What a valid context says of messages. Under interrupts_lock. */
+void iog_riscv_interrupts_context(const struct iog_riscv *riscv, uint32_t device, struct entry *context);
+/* A context has become another: hardware forgets what it remembers by the former. */
+int iog_riscv_interrupts_moved(struct iog_riscv *riscv, const struct entry *from);
 
 /* domains.c */
 int iog_riscv_domains_create(struct iog_riscv *riscv);
