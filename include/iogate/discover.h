@@ -144,6 +144,8 @@ enum iog_found_reserved_flags {
 	IOG_RESERVED_PRIVILEGED = 1 << 5,
 	/* Device registers, not memory. */
 	IOG_RESERVED_DEVICE = 1 << 6,
+	/* Writes there are interrupts, which pass untranslated: their doorbells need no mapping. With UNUSABLE. */
+	IOG_RESERVED_INTERRUPTS = 1 << 7,
 };
 
 /**

@@ -35,6 +35,8 @@ struct bench {
 	uint32_t id;
 	uint64_t granule;
 	uint64_t large; /* the next leaf size */
+	bool told_maps; /* the unit has to be told of what is mapped, too */
+	bool untold;    /* and is not */
 
 	uint32_t nr_faults;
 	struct iog_fault faults[BENCH_FAULTS];
@@ -70,10 +72,12 @@ static inline bool bench_domain(struct bench *bench, uint32_t id, const struct i
 {
 	struct iog_format format;
 	struct iog_tablemem_config memory = { .lanes = 1 };
-	struct iog_pgtable_config config = { .ops = ops, .ias = ias, .oas = oas, .flags = bench->unit->pgtable_flags };
+	struct iog_pgtable_config config = { .ops = ops, .ias = ias, .oas = oas, .flags = bench->unit->pgtable_flags & ~(uint32_t)IOG_PGTABLE_FLUSH_ON_MAP };
 	struct iog_pgtable_root root;
 	int error;
 
+	/* By hand, as all else. */
+	bench->told_maps = bench->unit->pgtable_flags & IOG_PGTABLE_FLUSH_ON_MAP;
 	iog_format_describe(ops, &format);
 	memory.table_size = format.table_size;
 	bench->granule = format.page_sizes & -format.page_sizes;
@@ -112,7 +116,11 @@ static inline void bench_domain_end(struct bench *bench)
 
 static inline int bench_map(struct bench *bench, iog_iova_t iova, iog_paddr_t paddr, uint64_t size, uint32_t prot)
 {
-	return iog_pgtable_map(bench->pgtable, iova, paddr, size, prot, bench->gather);
+	int error = iog_pgtable_map(bench->pgtable, iova, paddr, size, prot, bench->gather);
+
+	if (!error && bench->told_maps && !bench->untold)
+		error = bench->unit->ops->invalidate(bench->unit, bench->id, NULL);
+	return error;
 }
 
 static inline int bench_unmap(struct bench *bench, iog_iova_t iova, uint64_t size)

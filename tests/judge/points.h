@@ -21,6 +21,8 @@ struct points {
 	uint32_t code_readonly;
 	uint32_t code_no_device;
 	bool silent_no_device;     /* blocked devices are refused without a record */
+	bool empty_no_device;      /* and with one as of a device in a domain with nothing in it */
+	bool absent_untold;        /* where nothing is mapped, the kind of access is not told */
 	bool pasid_zero;           /* the model reports a PASID of 0 for requests without one */
 	bool writes_untold;        /* a write that is refused may be one to what is not mapped or to what is read-only: the unit does not say */
 };
@@ -67,9 +69,11 @@ static inline void point_translate(struct bench *bench, const struct points *poi
 	      (unsigned long long)leaf, fault->code, (unsigned long long)fault->iova, fault->text ? fault->text : "no fault");
 
 	/* 3. The page table is changed, the unit not told. */
+	bench->untold = true;
 	JUDGE(!bench_unmap(bench, x, leaf) && !bench_map(bench, x, bench_paddr(bench, c), leaf, RW), "%s: 3: remaps", bench->name);
 	bench_read(bench, x, BENCH_BYTES);
 	JUDGE(bench_has(bench, probe, p, 1), "%s: 3, negative control: not told to forget, the unit still has A at 0x%llx", bench->name, (unsigned long long)x);
+	bench->untold = false;
 	JUDGE(!bench_invalidate(bench), "%s: 3: invalidates", bench->name);
 	bench_read(bench, x, BENCH_BYTES);
 	JUDGE(bench_has(bench, probe, p, 77), "%s: 3: C after the invalidation at 0x%llx, leaves of 0x%llx", bench->name, (unsigned long long)x, (unsigned long long)leaf);
@@ -87,15 +91,15 @@ static inline void point_translate(struct bench *bench, const struct points *poi
 	JUDGE(c[0] == 0xee && !memcmp(c, c + 1, BENCH_BYTES - 1), "%s: 4: memory is untouched", bench->name);
 	fault = bench_first_fault(bench);
 	JUDGE(fault->text && fault->device == bench->device && fault->iova >= x && fault->iova < x + 64 &&
-		      fault->reason == (points->writes_untold ? IOG_FAULT_REASON_OTHER : IOG_FAULT_REASON_NOT_PRESENT) &&
-		      fault->code == points->code_absent && fault->access & IOG_PROT_WRITE && !(fault->access & IOG_PROT_READ) && fault->pasid == (points->pasid_zero ? 0 : IOG_PASID_NONE),
+		      fault->reason == (points->writes_untold && !points->absent_untold ? IOG_FAULT_REASON_OTHER : IOG_FAULT_REASON_NOT_PRESENT) &&
+		      fault->code == points->code_absent && (fault->access & RW) == (points->absent_untold ? 0 : IOG_PROT_WRITE) && fault->pasid == (points->pasid_zero ? 0 : IOG_PASID_NONE),
 	      "%s: 4: the fault of a write (device 0x%x, pasid 0x%x, address 0x%llx, access 0x%x, reason %d, code 0x%x: %s)", bench->name, fault->device, fault->pasid,
 	      (unsigned long long)fault->iova,
 	      fault->access, fault->reason, fault->code, fault->text ? fault->text : "none");
 	bench_hush(bench);
 	bench_read(bench, x + 128, 8);
 	fault = bench_first_fault(bench);
-	JUDGE(fault->text && fault->code == (points->code_absent_read ? points->code_absent_read : points->code_absent) && fault->iova == x + 128 && fault->access & IOG_PROT_READ && !(fault->access & IOG_PROT_WRITE) && fault->reason == IOG_FAULT_REASON_NOT_PRESENT,
+	JUDGE(fault->text && fault->code == (points->code_absent_read ? points->code_absent_read : points->code_absent) && fault->iova == x + 128 && (fault->access & RW) == (points->absent_untold ? 0 : IOG_PROT_READ) && fault->reason == IOG_FAULT_REASON_NOT_PRESENT,
 	      "%s: 4: the fault of a read (address 0x%llx, access 0x%x)", bench->name, (unsigned long long)fault->iova, fault->access);
 
 	JUDGE(!bench_unmap(bench, y, leaf) && !bench_unmap(bench, probe, leaf) && !bench_invalidate(bench), "%s: 4: cleans up", bench->name);
@@ -134,7 +138,7 @@ static inline void point_refuse(struct bench *bench, const struct points *points
 	if (points->silent_no_device)
 		JUDGE(!fault->text, "%s: 5: a blocked device is refused silently", bench->name);
 	else
-		JUDGE(fault->text && fault->reason == IOG_FAULT_REASON_NO_DEVICE && fault->code == points->code_no_device && fault->device == bench->device,
+		JUDGE(fault->text && fault->reason == (points->empty_no_device ? IOG_FAULT_REASON_NOT_PRESENT : IOG_FAULT_REASON_NO_DEVICE) && fault->code == points->code_no_device && fault->device == bench->device,
 		      "%s: 5: the fault of a blocked device (reason %d, code 0x%x)", bench->name, fault->reason, fault->code);
 
 	JUDGE(!bench_set(bench, IOG_DOMAIN_IDENTITY), "%s: identity", bench->name);
