@@ -6,7 +6,9 @@
 
 #include <iogate/hw/smmuv3.h>
 
-#include "model.h"
+#define MODEL_DRIVER smmuv3
+#define MODEL_COMMANDS(stats) ((stats).tlb_ranges + (stats).tlb_domains)
+#include "model_driver.h"
 
 #define REGISTERS 0x09050000
 
@@ -16,38 +18,7 @@
 
 static int start(struct model *model)
 {
-	struct iog_smmuv3_config config = { .platform = iog_qtest_platform(model->qtest), .registers = REGISTERS };
-	struct iog_smmuv3 *smmu;
-	int ret = iog_smmuv3_create(&config, &smmu);
-
-	if (ret)
-		return ret;
-	model->driver = smmu;
-	model->unit = iog_smmuv3_unit(smmu);
-	return iog_smmuv3_enable(smmu);
-}
-
-static void stop(struct model *model)
-{
-	iog_smmuv3_disable(model->driver);
-	iog_smmuv3_destroy(model->driver);
-}
-
-static void counts(const struct model *model, struct model_counts *counts)
-{
-	struct iog_smmuv3_stats stats;
-
-	iog_smmuv3_stats(model->driver, &stats);
-	counts->mmio_reads = stats.mmio_reads;
-	counts->mmio_writes = stats.mmio_writes;
-	counts->commands = stats.tlb_ranges + stats.tlb_domains;
-	counts->waits = stats.waits;
-	counts->faults = stats.faults.seen;
-}
-
-static void interrupt(struct model *model)
-{
-	iog_smmuv3_interrupt(model->driver);
+	return model_driver_start(model, (struct iog_smmuv3_config){ .registers = REGISTERS });
 }
 
 /* All that the format has. */
@@ -62,12 +33,12 @@ static const char *const nested[] = { "-global", "arm-smmuv3.stage=nested", NULL
 const struct model_kind model_smmuv3 = {
 	.name = "smmuv3", .format = "arm_s1_4k", .iova_limit = UINT64_C(1) << 48,
 	.machine = { .machine = IOG_QTEST_ARM, .machine_options = "iommu=smmuv3" }, .package = "qemu-system-arm", .device = IOG_QTEST_EDU(0),
-	.start = start, .stop = stop, .counts = counts, .interrupt = interrupt, .page_sizes = page_sizes,
+	MODEL_CALLS,
 };
 
 const struct model_kind model_smmuv3_stage2 = {
 	.name = "smmuv3", .format = "arm_s2_4k", .ias = STAGE2_IAS, .iova_limit = UINT64_C(1) << STAGE2_IAS,
 	.machine = { .machine = IOG_QTEST_ARM, .machine_options = "iommu=smmuv3", .arguments = nested, .version_min = STAGE2_VERSION },
 	.package = "-t bookworm-backports qemu-system-arm", .device = IOG_QTEST_EDU(0),
-	.start = start, .stop = stop, .counts = counts, .interrupt = interrupt, .page_sizes = page_sizes,
+	MODEL_CALLS,
 };
