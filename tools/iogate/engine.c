@@ -135,7 +135,7 @@ static int create_platform(const struct engine_config *config, struct engine *en
 	int ret;
 
 	if (config->model) {
-		ret = model_start(config->model, &engine->model, problem);
+		ret = model_start(config->model, config->lanes, &engine->model, problem);
 		if (!ret)
 			engine->platform = *iog_qtest_platform(engine->model.qtest);
 		return ret;

@@ -4,6 +4,7 @@
  */
 #include "model.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,13 +42,32 @@ const char *model_names(void)
 	return names;
 }
 
-int model_start(const struct model_kind *kind, struct model *model, struct problem *problem)
+/*
+ * QEMU and the only thread that talks to it take turns. On one CPU, neither has to wake up another CPU for that: it takes less than half of the time. The process that is
+ * started stays where this thread is; one that may not be bound is as fast as it is.
+ */
+static void bind_here(void)
+{
+	cpu_set_t here;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || cpu >= CPU_SETSIZE)
+		return;
+	CPU_ZERO(&here);
+	CPU_SET(cpu, &here);
+	sched_setaffinity(0, sizeof(here), &here);
+}
+
+int model_start(const struct model_kind *kind, uint32_t lanes, struct model *model, struct problem *problem)
 {
 	char why[256] = "";
 	int ret;
 
 	*model = (struct model){ .kind = kind };
 	pthread_mutex_init(&model->mutex, NULL);
+	model->cpus_known = lanes == 1 && !sched_getaffinity(0, sizeof(model->cpus), &model->cpus);
+	if (model->cpus_known)
+		bind_here();
 	ret = iog_qtest_create(&kind->machine, &model->qtest, why, sizeof(why));
 	if (ret) {
 		problem_set(problem, "%s", why);
@@ -66,6 +86,8 @@ void model_stop(struct model *model)
 	if (model->driver)
 		model->kind->stop(model);
 	iog_qtest_destroy(model->qtest);
+	if (model->cpus_known)
+		sched_setaffinity(0, sizeof(model->cpus), &model->cpus);
 	pthread_mutex_destroy(&model->mutex);
 	*model = (struct model){ 0 };
 }

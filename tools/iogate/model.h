@@ -6,6 +6,7 @@
 #define IOGATE_TOOL_MODEL_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,6 +54,8 @@ struct model {
 	void *driver;
 	struct iog_unit *unit;
 	bool attached;
+	bool cpus_known;
+	cpu_set_t cpus; /* where the thread may run that started it */
 	struct iog_fault fault; /* the last */
 	struct model_counts before; /* when the run began */
 	uint64_t landed, faulted;
@@ -64,8 +67,8 @@ const struct model_kind *model_find(const char *name, const char *format);
 /* All names, for messages: "qemu:vtd, qemu:smmuv3". */
 const char *model_names(void);
 
-/* Start QEMU and the driver. 0; or a negative iogate error with @problem set: -IOG_ENOENT when the machine has no such QEMU. */
-int model_start(const struct model_kind *kind, struct model *model, struct problem *problem);
+/* Start QEMU and the driver, for @lanes threads: with one, it and its children share a CPU until model_stop(). 0; or a negative iogate error with @problem set: -IOG_ENOENT when the machine has no such QEMU. */
+int model_start(const struct model_kind *kind, uint32_t lanes, struct model *model, struct problem *problem);
 void model_stop(struct model *model);
 
 /* Guest memory, of which tables may take most. */
