@@ -16,7 +16,7 @@
 #define AGAIN_MAX 8
 
 static const struct model_kind *const kinds[] = {
-	&model_vtd, &model_vtd_first, &model_amdvi, &model_smmuv3, &model_smmuv3_stage2, &model_riscv, &model_riscv_second,
+	&model_vtd, &model_vtd_first, &model_amdvi, &model_smmuv3, &model_smmuv3_stage2, &model_riscv, &model_riscv_second, &model_virtio, &model_virtio_amdv1,
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

@@ -94,6 +94,7 @@ bool model_access_faults(struct model *model, uint64_t iova, volatile uint64_t *
 /* Since model_attach(). */
 void model_counts(const struct model *model, struct model_counts *counts);
 
-extern const struct model_kind model_vtd, model_vtd_first, model_amdvi, model_smmuv3, model_smmuv3_stage2, model_riscv, model_riscv_second;
+extern const struct model_kind model_vtd, model_vtd_first, model_amdvi, model_smmuv3, model_smmuv3_stage2, model_riscv, model_riscv_second, model_virtio,
+	model_virtio_amdv1;
 
 #endif

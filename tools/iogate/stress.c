@@ -44,7 +44,7 @@ static const char help[] =
 	"      --threads N          divide the space among N threads (1)\n"
 	"      --device WHAT        sim: each mapping is used by a simulated device, before its\n"
 	"                           unmap and after, and judged; none: page tables alone (sim);\n"
-	"                           qemu:vtd, qemu:amdvi, qemu:smmuv3, qemu:riscv: a driver against\n"
+	"                           qemu:vtd, qemu:amdvi, qemu:smmuv3, qemu:riscv, qemu:virtio: a driver against\n"
 	"                           QEMU's model of the unit, tables in its memory, every 256th mapping used by\n"
 	"                           its edu device; 1T unless -s says\n"
 	"      --memory-limit SIZE  most memory for tables (half of what is available)\n"
@@ -146,7 +146,7 @@ static int check_model(struct request *request)
 		return usage_error("--format %s: qemu:%s does not walk it; %s is its default", format, request->model, model_find(request->model, NULL)->format);
 	config->format = config->model->format;
 	if (!request->space_given)
-		config->space = SIZE_1T;
+		config->space = config->model->iova_limit < SIZE_1T ? config->model->iova_limit : SIZE_1T;
 	if (config->space > config->model->iova_limit)
 		return usage_error("-s %s: devices behind qemu:%s reach %s with %s", size_exact(space, config->space), request->model,
 				   size_exact(limit, config->model->iova_limit), config->format);
