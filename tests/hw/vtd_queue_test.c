@@ -332,7 +332,7 @@ static void crowds(void **state)
 		atomic_store(&crowd_over, false);
 		fake.stalled = true;
 		for (uint32_t n = 0; n < LANES; n++) {
-			lanes[n] = (struct crowd){ .vtd = vtd, .lane = n, .rounds = (uint32_t)kit_scaled(1000), .seed = kit_random(&seed), .trouble = trouble };
+			lanes[n] = (struct crowd){ .vtd = vtd, .lane = n, .rounds = (uint32_t)kit_scaled(200), .seed = kit_random(&seed), .trouble = trouble };
 			assert_int_equal(pthread_create(&threads[n], NULL, crowd_lane, &lanes[n]), 0);
 		}
 		assert_int_equal(pthread_create(&hardware, NULL, crowd_hardware, NULL), 0);
