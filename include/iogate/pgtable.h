@@ -30,8 +30,8 @@ struct iog_tablemem;
  *
  *   counted         tables are counted per entry and given back; no lock
  *   rwlock          the same behind one reader-writer lock per page table (Tatashin, "Free empty page tables on unmaps", 2023), as a baseline
- *   none            tables stay until the page table is destroyed
- *   *_single        for callers that serialise their writers: no atomic read-modify-write
+ *   none            tables stay until the page table is destroyed; with several writers and with one
+ *   counted_single  for callers that serialise their writers: no atomic read-modify-write
  */
 struct iog_pgtable_ops;
 
@@ -39,8 +39,7 @@ struct iog_pgtable_ops;
 	IOG_API extern const struct iog_pgtable_ops iog_##format##_counted; \
 	IOG_API extern const struct iog_pgtable_ops iog_##format##_counted_single; \
 	IOG_API extern const struct iog_pgtable_ops iog_##format##_rwlock; \
-	IOG_API extern const struct iog_pgtable_ops iog_##format##_none; \
-	IOG_API extern const struct iog_pgtable_ops iog_##format##_none_single
+	IOG_API extern const struct iog_pgtable_ops iog_##format##_none
 
 /* VT-d second stage (VT-d 3.7, 9.8): 39, 48 or 57 address bits. */
 IOG_PGTABLE_OPS(vtdss);
@@ -123,7 +122,7 @@ struct iog_pgtable_config {
 	uint32_t oas;
 	/* Leaf sizes that may be used, a bit per size (0x1000 | 0x200000 | ...). Default: all of the format's. The granule must be in it. */
 	uint64_t page_sizes;
-	/* enum iog_pgtable_flags. IOG_PGTABLE_SINGLE_WRITER wants *_single ops, and the other way round. */
+	/* enum iog_pgtable_flags. IOG_PGTABLE_SINGLE_WRITER wants the ops counted_single or none, and counted_single wants it. */
 	uint32_t flags;
 	/* Empty tables that a lane keeps linked before it unlinks them all: 1 (at once) to IOG_GATHER_TABLES. Default 80; for rwlock 1, as it was posted. */
 	uint32_t trim_batch;

@@ -6,7 +6,7 @@
 
 #include "pgtable.h"
 
-#define FORMAT(format) &iog_##format##_counted, &iog_##format##_counted_single, &iog_##format##_rwlock, &iog_##format##_none, &iog_##format##_none_single
+#define FORMAT(format) &iog_##format##_counted, &iog_##format##_counted_single, &iog_##format##_rwlock, &iog_##format##_none
 
 static const struct iog_pgtable_ops *const all[] = {
 	FORMAT(vtdss),
@@ -28,7 +28,7 @@ static const struct iog_pgtable_ops *const all[] = {
 #endif
 };
 
-#define VARIANTS 5
+#define VARIANTS 4
 
 static bool same(const char *a, const char *b)
 {
@@ -41,7 +41,8 @@ static bool same(const char *a, const char *b)
 
 const struct iog_pgtable_ops *iog_format_find(const char *name, enum iog_reclaim reclaim, uint32_t flags)
 {
-	bool single = flags & IOG_PGTABLE_SINGLE_WRITER;
+	/* Nothing is counted with none, so that its writers need no read-modify-write in any case. */
+	bool single = flags & IOG_PGTABLE_SINGLE_WRITER && reclaim != IOG_RECLAIM_NONE;
 
 	for (uint32_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i]->reclaim == reclaim && all[i]->single_writer == single && same(all[i]->format, name))

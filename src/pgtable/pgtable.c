@@ -308,7 +308,7 @@ static int configure(struct iog_pgtable *pt, const struct iog_pgtable_config *co
 
 	if (config->flags & ~known || pt->trim_batch > IOG_GATHER_TABLES || pt->mem->table_shift != ops->granule_shift)
 		return -IOG_EINVAL;
-	if (!(config->flags & IOG_PGTABLE_SINGLE_WRITER) != !ops->single_writer)
+	if (ops->reclaim != IOG_RECLAIM_NONE && !(config->flags & IOG_PGTABLE_SINGLE_WRITER) != !ops->single_writer)
 		return -IOG_EINVAL;
 	if (config->flags & IOG_PGTABLE_SIGN_EXTENDED && !ops->sign_extends)
 		return -IOG_EINVAL;

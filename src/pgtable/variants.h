@@ -57,12 +57,3 @@
 #define V_LOCKED 0
 #define V_SINGLE 0
 #include "template.h"
-
-#define PT_VARIANT none_single
-#define V_RECLAIM IOG_RECLAIM_NONE
-#define V_COUNTED 0
-#define V_VALIDATED 0
-#define V_PATH 0
-#define V_LOCKED 0
-#define V_SINGLE 1
-#include "template.h"

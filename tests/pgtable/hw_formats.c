@@ -56,7 +56,7 @@ enum {
 	ONE(fmt, bits, counted_single, IOG_RECLAIM_COUNTED, text, (more) | SINGLE), \
 	ONE(fmt, bits, rwlock, IOG_RECLAIM_RWLOCK, text, more), \
 	ONE(fmt, bits, none, IOG_RECLAIM_NONE, text, more), \
-	ONE(fmt, bits, none_single, IOG_RECLAIM_NONE, text, (more) | SINGLE)
+	ONE(fmt, bits, none, IOG_RECLAIM_NONE, text " single", (more) | SINGLE)
 
 /* Every kind of format in all variants; every format, number of levels, and every kind of root, in one at least. */
 const struct shape shapes[] = {
