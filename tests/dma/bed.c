@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bed.h"
+#include "relax.h"
 
 /* ---- platform ---- */
 
@@ -60,7 +61,7 @@ static void bed_relax(void *ctx)
 
 	if (hook)
 		hook(bed);
-	sched_yield();
+	kit_relax(ctx);
 }
 
 static void lanes_barrier(void *ctx)

@@ -6,6 +6,7 @@
 
 #include <sched.h>
 
+#include "relax.h"
 #include "seed.h"
 
 static int invalidate(struct iog_amdvi *amdvi, uint32_t id)
@@ -286,12 +287,6 @@ static void *lane(void *argument)
 	return NULL;
 }
 
-static void relax(void *ctx)
-{
-	(void)ctx;
-	sched_yield();
-}
-
 static void together(void **state)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
@@ -302,7 +297,7 @@ static void together(void **state)
 
 	(void)state;
 	fake_init(&crew->fake);
-	crew->fake.platform.relax = relax;
+	crew->fake.platform.relax = kit_relax;
 	crew->seed = kit_seed("amdvi queue");
 	config = fake_config(&crew->fake);
 	/* Of the fake's clock, which runs by looks. */

@@ -2,9 +2,9 @@
 /*
  * See model.h.
  */
-#include <sched.h>
 
 #include "model.h"
+#include "relax.h"
 
 static const struct iog_platform *host(void *ctx)
 {
@@ -52,12 +52,6 @@ static uint64_t now_ns(void *ctx)
 	return now;
 }
 
-static void relax(void *ctx)
-{
-	(void)ctx;
-	sched_yield();
-}
-
 void model_host_init(struct model *model)
 {
 	memset(model, 0, sizeof(*model));
@@ -74,7 +68,7 @@ void model_host_init(struct model *model)
 		.cache_clean = cache_clean,
 		.cache_flush = cache_clean,
 		.now_ns = now_ns,
-		.relax = relax,
+		.relax = kit_relax,
 	};
 }
 

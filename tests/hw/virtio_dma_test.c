@@ -3,7 +3,6 @@
  * The DMA API over a virtio-iommu: every policy and mode, on several lanes at once, while devices come and go. What was mapped is reached until it is unmapped, what was unmapped is not (in strict mode
  * at once, in the others after a flush), and at the end the device agrees with the page table.
  */
-#include <sched.h>
 #include <time.h>
 
 #include <iogate/dma.h>
@@ -11,6 +10,7 @@
 
 #include "hw/virtio_bed.h"
 
+#include "relax.h"
 #include "seed.h"
 
 #define LANES 2u
@@ -33,16 +33,6 @@ struct stand {
 static void pause_shortly(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
-}
-
-/* Who holds a lock is about to give it up, most often; a CPU that is given away on a busy machine is long in coming back. */
-static void relax(void *ctx)
-{
-	static _Thread_local uint32_t turns;
-
-	(void)ctx;
-	if (!(++turns % 4096))
-		sched_yield();
 }
 
 /* Bytes of memory that are mapped, or waited for. */
@@ -71,7 +61,7 @@ static void stand_create(struct stand *stand, const struct iog_policy *policy, e
 	struct iog_domain_config domain = { .policy = policy, .mode = mode, .hold = mode == IOG_INVAL_HELD ? &hold_ops : NULL, .deferred_entries = 32 };
 
 	fake_init(&bed->fake);
-	bed->fake.platform.relax = relax;
+	bed->fake.platform.relax = kit_relax;
 	config = fake_config(&bed->fake);
 	config.timeout_ms = 60000;
 	config.request_entries = entries;
@@ -269,7 +259,7 @@ static void last_device(void **state)
 	memset(&mapper, 0, sizeof(mapper));
 	mapper.rng = kit_seed("hw virtio dma, last device");
 	bed_create(&mapper.bed, &iog_vtdss_counted, 48, 0);
-	mapper.bed.fake.platform.relax = relax;
+	mapper.bed.fake.platform.relax = kit_relax;
 	assert_int_equal(pthread_create(&thread, NULL, mapper_run, &mapper), 0);
 	for (uint32_t round = 0; round < kit_scaled(100); round++) {
 		assert_int_equal(bed_set(&mapper.bed, 0, IOG_DOMAIN_BLOCKED), 0);

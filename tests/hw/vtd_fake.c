@@ -2,9 +2,9 @@
 /*
  * See vtd_fake.h.
  */
-#include <sched.h>
 
 #include "vtd_fake.h"
+#include "relax.h"
 
 uint64_t fake_get64(const struct fake *fake, uint32_t offset)
 {
@@ -89,16 +89,6 @@ static uint64_t now_ns(void *ctx)
 	struct fake *fake = ctx;
 
 	return atomic_fetch_add(&fake->now, fake->tick);
-}
-
-/* A CPU that is given away on a busy machine is long in coming back. */
-static void relax(void *ctx)
-{
-	static _Thread_local uint32_t turns;
-
-	(void)ctx;
-	if (!(++turns % 64))
-		sched_yield();
 }
 
 static void error_set(struct fake *fake, uint32_t error)
@@ -319,7 +309,7 @@ void fake_init(struct fake *fake, uint64_t cap, uint64_t ecap)
 	fake->platform = (struct iog_platform){
 		.ctx = fake,
 		.direct_map_offset = iog_posix_platform(fake->posix)->direct_map_offset,
-		.pages_alloc = pages_alloc, .pages_free = pages_free, .object_alloc = object_alloc, .object_free = object_free, .now_ns = now_ns, .relax = relax,
+		.pages_alloc = pages_alloc, .pages_free = pages_free, .object_alloc = object_alloc, .object_free = object_free, .now_ns = now_ns, .relax = kit_relax,
 		.mmio_read32 = mmio_read32, .mmio_read64 = mmio_read64, .mmio_write32 = mmio_write32, .mmio_write64 = mmio_write64,
 	};
 }

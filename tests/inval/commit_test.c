@@ -7,7 +7,6 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
 #include "rig.h"
@@ -16,25 +15,37 @@
 #define WAIT_NS 1000
 #define RANGE_NS 50
 #define TICK_NS 50
-/* A lane that has looked at the clock so often since it moved waits for it. */
+/* A lane that has looked at the clock so often since it moved waits for it; after so many more, asleep. */
 #define LOOKS 3
+#define LOOKS_AWAKE 32
 #define PADDR UINT64_C(0x40000000)
 /* Deferred and held: unmaps that wait for each other. */
 #define ENTRIES 64
 
-static _Atomic uint64_t now;
-static _Atomic uint64_t looks[LANES_MAX];
-static _Atomic bool done[LANES_MAX];
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t moved, looked;
+	uint64_t now;
+	uint32_t looks[LANES_MAX]; /* since it moved */
+	bool done[LANES_MAX];
+} simulated = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER, .looked = PTHREAD_COND_INITIALIZER };
 static _Thread_local int self = -1;
 
 static uint64_t now_ns(void *ctx)
 {
+	uint64_t ns;
+
 	(void)ctx;
+	pthread_mutex_lock(&simulated.lock);
 	if (self >= 0) {
-		atomic_fetch_add(&looks[self], 1);
-		sched_yield();
+		if (++simulated.looks[self] == LOOKS)
+			pthread_cond_signal(&simulated.looked);
+		while (simulated.looks[self] > LOOKS_AWAKE)
+			pthread_cond_wait(&simulated.moved, &simulated.lock);
 	}
-	return atomic_load(&now);
+	ns = simulated.now;
+	pthread_mutex_unlock(&simulated.lock);
+	return ns;
 }
 
 struct setup {
@@ -89,26 +100,42 @@ static void *lane_main(void *arg)
 		    iog_dma_unmap(place->device, lane->number, iova, size, IOG_DMA_BIDIRECTIONAL, 0))
 			atomic_fetch_add(&place->errors, 1);
 	}
-	atomic_store(&done[lane->number], true);
+	pthread_mutex_lock(&simulated.lock);
+	simulated.done[lane->number] = true;
+	pthread_cond_signal(&simulated.looked);
+	pthread_mutex_unlock(&simulated.lock);
 	return NULL;
+}
+
+/* How many lanes of @lanes are not done, and of them, how many do not wait for the clock. */
+static uint32_t busy(uint32_t lanes, uint32_t *awake)
+{
+	uint32_t nr = 0;
+
+	*awake = 0;
+	for (uint32_t n = 0; n < lanes; n++) {
+		nr += !simulated.done[n];
+		*awake += !simulated.done[n] && simulated.looks[n] < LOOKS;
+	}
+	return nr;
 }
 
 /* Until all lanes are done. */
 static void conduct(uint32_t lanes)
 {
-	for (bool more = true; more;) {
-		uint64_t seen[LANES_MAX];
+	uint32_t awake;
 
-		for (uint32_t n = 0; n < lanes; n++)
-			seen[n] = atomic_load(&looks[n]);
-		more = false;
-		for (uint32_t n = 0; n < lanes; n++) {
-			while (!atomic_load(&done[n]) && atomic_load(&looks[n]) < seen[n] + LOOKS)
-				sched_yield();
-			more |= !atomic_load(&done[n]);
+	pthread_mutex_lock(&simulated.lock);
+	while (busy(lanes, &awake)) {
+		if (awake) {
+			pthread_cond_wait(&simulated.looked, &simulated.lock);
+			continue;
 		}
-		atomic_fetch_add(&now, TICK_NS);
+		simulated.now += TICK_NS;
+		memset(simulated.looks, 0, sizeof(simulated.looks));
+		pthread_cond_broadcast(&simulated.moved);
 	}
+	pthread_mutex_unlock(&simulated.lock);
 }
 
 static struct result run(struct setup setup, uint64_t pages)
@@ -146,11 +173,11 @@ static struct result run(struct setup setup, uint64_t pages)
 		iog_iova_t iova;
 
 		assert_int_equal(iog_dma_map(place.device, n, PADDR, RIG_PAGE, IOG_DMA_BIDIRECTIONAL, 0, &iova), 0);
-		atomic_store(&looks[n], 0);
-		atomic_store(&done[n], false);
+		simulated.looks[n] = 0;
+		simulated.done[n] = false;
 	}
 	iog_sim_stats_take(place.sim, &stats);
-	began = atomic_load(&now);
+	began = simulated.now;
 	for (uint32_t n = 0; n < setup.lanes; n++) {
 		lanes[n] = (struct lane){ &place, n };
 		assert_int_equal(pthread_create(&threads[n], NULL, lane_main, &lanes[n]), 0);
@@ -158,7 +185,7 @@ static struct result run(struct setup setup, uint64_t pages)
 	conduct(setup.lanes);
 	for (uint32_t n = 0; n < setup.lanes; n++)
 		assert_int_equal(pthread_join(threads[n], NULL), 0);
-	result.ns = atomic_load(&now) - began;
+	result.ns = simulated.now - began;
 	iog_sim_stats_take(place.sim, &stats);
 	result.pages = place.calls * setup.lanes * setup.pages;
 	result.waits = stats.wait_commands;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dma/domain.h"
+#include "relax.h"
 #include "rig.h"
 
 #define LANES 3
@@ -101,7 +102,7 @@ static uint64_t (*host_now_ns)(void *ctx);
 /* Who waits for hardware lets others run, also on few processors. */
 static uint64_t now_ns(void *ctx)
 {
-	sched_yield();
+	kit_relax(ctx);
 	return host_now_ns(ctx);
 }
 

@@ -4,7 +4,6 @@
  */
 #include <inttypes.h>
 #include <linux/membarrier.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "kit.h"
+#include "relax.h"
 
 const struct scheme schemes[] = {
 	{ "tree", &iog_iova_tree, 0, 0, SCHEME_EXACT | SCHEME_ORDERED | SCHEME_KNOWS_RUNS },
@@ -99,12 +99,6 @@ static void object_free(void *ctx, void *object, size_t size)
 	free((unsigned char *)object - PREFIX);
 }
 
-static void relax(void *ctx)
-{
-	(void)ctx;
-	sched_yield();
-}
-
 static void lanes_barrier(void *ctx)
 {
 	(void)ctx;
@@ -132,7 +126,7 @@ void kit_create(struct kit *kit, uint32_t flags)
 	kit->platform.ctx = kit;
 	kit->platform.object_alloc = object_alloc;
 	kit->platform.object_free = object_free;
-	kit->platform.relax = relax;
+	kit->platform.relax = kit_relax;
 	if (flags & KIT_INTERRUPTS) {
 		kit->platform.irq_save = irq_save;
 		kit->platform.irq_restore = irq_restore;
