@@ -20,7 +20,7 @@
 
 #include "sequence.h"
 
-#define OPS 260
+#define OPS 100
 /* Seconds until a run counts as one that does not end. */
 #define PATIENCE 60
 

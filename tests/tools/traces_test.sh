@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Recorded traces, whole: the reader's figures are those counted when they were recorded, and every replay is clean: at the recorded addresses, and as calls of the DMA
-# API, after which everything has come back. Usage: traces_test.sh IOGATE SOURCE [all]: all policies, by one lane and by several, which takes minutes
-#
-# With IOG_TEST_SCALE below 50 (percent), two of them: one of a driver that maps lists, and one of large mappings.
+# API, after which everything has come back. Usage: traces_test.sh IOGATE SOURCE [all]: all traces and policies, by one lane and by several, which takes minutes; otherwise
+# two traces: one of a driver that maps lists, and one of large mappings.
 #
 # The traces are in the directory IOG_TRACES, or in shared/data beside the source tree. They are not part of it: tens of megabytes.
 set -u
@@ -33,7 +32,7 @@ while read -r name figures; do
 	[ -e "$traces/$name.trace.gz" ] || continue
 	case $name in
 	nvme-seqwrite.lazy | vfio-stress-g.strict) ;;
-	*) [ "${IOG_TEST_SCALE:-100}" -ge 50 ] || continue ;;
+	*) [ "${3-}" = all ] || continue ;;
 	esac
 	found=$((found + 1))
 	if ! "$iogate" replay --json --policy recorded+strict --policy recorded+deferred "$traces/$name.trace.gz" >"$report"; then
