@@ -112,12 +112,13 @@ static bool carry_out(struct fake *fake, const struct fake_descriptor *descripto
 {
 	uint64_t low = descriptor->words[0];
 
-	if (fake->choke && !--fake->choke) {
+	/* What was put in its place is understood. */
+	if (fake->choked_at == fake->head + 1 && memcmp(&fake->choked, descriptor, sizeof(*descriptor))) {
+		fake->choked_at = 0;
+	} else if (fake->choke && !--fake->choke) {
 		fake->choked = *descriptor;
 		fake->choked_at = fake->head + 1;
 	}
-	if (fake->choked_at == fake->head + 1 && memcmp(&fake->choked, descriptor, sizeof(*descriptor)))
-		fake->choked_at = 0;
 	if (fake->choked_at == fake->head + 1 || !(low & 0xf) || (low & 0xf) > 8 || low >> 9 & 7) {
 		error_set(fake, VTD_FSTS_IQE);
 		return false;
