@@ -12,12 +12,14 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 STRESS ?=
+# More arguments of "meson setup".
+SETUP ?=
 BENCH ?=
 # Where this system's linker looks for libraries; Meson knows it only where Debian's development scripts are installed.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(if $(MULTIARCH),lib/$(MULTIARCH))
 
-setup = meson setup $(BUILD) --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR)) -Ddebug=false -Dtools=enabled
+setup = meson setup $(BUILD) --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR)) -Ddebug=false -Dtools=enabled $(SETUP)
 
 .PHONY: all stress check judge bench install clean
 .DEFAULT_GOAL := all

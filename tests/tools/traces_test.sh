@@ -14,7 +14,7 @@ if ! ls "$traces"/*.trace.gz >/dev/null 2>&1; then
 	exit 77
 fi
 if [ "${3-}" = all ]; then
-	lanes='1 4 64'
+	lanes='1 64'
 	policies='tree magazine pooled identity window'
 	modes='strict deferred'
 else
