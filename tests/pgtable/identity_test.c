@@ -23,7 +23,7 @@
 #define PAGES (REGIONS * REGION_PAGES)
 #define MAPPINGS 40
 #define RECORDS 64
-#define OPS 1500
+#define OPS 1000
 
 /* Permissions, as indices of a set. */
 static const uint32_t prots[] = { IOG_PROT_READ, IOG_PROT_WRITE, RW, RW | IOG_PROT_COHERENT };

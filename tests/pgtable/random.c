@@ -20,7 +20,7 @@
 
 #include "sequence.h"
 
-#define OPS 100
+#define OPS 60
 /* Seconds until a run counts as one that does not end. */
 #define PATIENCE 60
 

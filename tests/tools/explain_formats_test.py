@@ -23,7 +23,7 @@ def test_random(form):
     memory = Memory()
     tree = Tree(memory, form)
     taken, model = [], []
-    for number in range(max(6, 20 * kit.scale // 100)):
+    for number in range(max(6, 12 * kit.scale // 100)):
         level = rng.choice([0, 0, 0] + list(range(min(form.most_leaf_level, form.levels - 1) + 1)))
         shift = form.shift(level)
         if shift >= form.ias or shift >= form.oas:
