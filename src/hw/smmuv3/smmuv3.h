@@ -134,7 +134,7 @@ extern const struct iog_ring_ops iog_smmuv3_ring_ops;
 
 /* Commands, and wait for them; nothing at all while the unit is off, which is told everything when it is turned on. As iog_ring_submit(). */
 int iog_smmuv3_submit(struct iog_smmuv3 *smmu, const struct iog_command *commands, uint32_t n);
-/* Submissions of the driver\'s own: what was lost is submitted again. As before, but for -IOG_EAGAIN, which becomes -IOG_EIO in the end. */
+/* Submissions of the driver's own: what was lost is submitted again. As before, but for -IOG_EAGAIN, which becomes -IOG_EIO in the end. */
 int iog_smmuv3_submit_again(struct iog_smmuv3 *smmu, const struct iog_command *commands, uint32_t n);
 
 /* The same where a device has to answer. */
