@@ -227,10 +227,12 @@ static void blocked_meanwhile(void **state)
 {
 	(void)state;
 	for (uint32_t scalable = 0; scalable < 2; scalable++) {
+		/* Of a clock that runs by looks. */
+		struct iog_vtd_config config = { .timeout_ms = 3600000 };
 		struct iog_vtd *vtd;
 
 		fake_init(&fake, FAKE_CAP, FAKE_ECAP_SCALABLE | VTD_ECAP_DT);
-		vtd = fake_driver(&fake, scalable ? IOG_VTD_SCALABLE : 0, NULL);
+		vtd = fake_driver(&fake, scalable ? IOG_VTD_SCALABLE : 0, &config);
 		domain_add(vtd, ID);
 		assert_int_equal(device_set(vtd, IOG_DOMAIN_IDENTITY, 0), 0);
 		assert_int_equal(iog_vtd_device_ats(vtd, FAKE_DEVICE, 8), 0);
