@@ -143,7 +143,6 @@ static int add(struct work *work, iog_iova_t first, iog_iova_t last, iog_paddr_t
 }
 
 struct gap {
-	iog_iova_t next;
 	bool found; /* a mapping, from @first to @last */
 	iog_iova_t first, last;
 };
@@ -168,7 +167,7 @@ static int look_new(iog_iova_t iova, const struct iog_leaf *leaf, void *ctx)
 	if (work->looks++ == LOOKS_MAX)
 		return pause_at(work, next);
 	for (;;) {
-		struct gap gap = { .next = next };
+		struct gap gap = { .found = false };
 		iog_iova_t end = last;
 
 		(void)iog_pgtable_visit(domain->mirror, 0, next, last, gap_end, &gap);

@@ -6,6 +6,7 @@
  * a reset does not change.
  */
 #include "../../pgtable/memory.h"
+#include "../driver.h"
 #include "virtio.h"
 
 #define TIMEOUT_MS_DEFAULT 1000u
@@ -188,7 +189,7 @@ int iog_virtio_create(const struct iog_virtio_config *config, struct iog_virtio 
 	struct iog_virtio *virtio;
 	int error;
 
-	if (!platform || !platform->pages_alloc || !platform->pages_free || !platform->object_alloc || !platform->object_free)
+	if (!iog_platform_serves(platform))
 		return -IOG_EINVAL;
 	virtio = platform->object_alloc(platform->ctx, sizeof(*virtio));
 	if (!virtio)
@@ -383,26 +384,21 @@ int iog_virtio_resume(struct iog_virtio *virtio)
 	return iog_virtio_enable(virtio);
 }
 
-static uint64_t count_of(const _Atomic uint64_t *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 void iog_virtio_stats(const struct iog_virtio *virtio, struct iog_virtio_stats *stats)
 {
 	const struct vio_transport *transport = &virtio->transport;
 
 	*stats = (struct iog_virtio_stats){
-		.mmio_reads = count_of(&transport->common.reads) + count_of(&transport->notify.reads) + count_of(&transport->isr.reads) + count_of(&transport->device.reads),
-		.mmio_writes = count_of(&transport->common.writes) + count_of(&transport->notify.writes) + count_of(&transport->isr.writes) + count_of(&transport->device.writes),
-		.requests = count_of(&virtio->count_requests),
-		.maps = count_of(&virtio->count_maps),
-		.unmaps = count_of(&virtio->count_unmaps),
-		.doorbells = count_of(&virtio->count_doorbells),
-		.submissions = count_of(&virtio->count_submissions),
-		.timeouts = count_of(&virtio->count_timeouts),
-		.refused = count_of(&virtio->count_refused),
-		.broken = count_of(&virtio->count_broken),
+		.mmio_reads = iog_count_of(&transport->common.reads) + iog_count_of(&transport->notify.reads) + iog_count_of(&transport->isr.reads) + iog_count_of(&transport->device.reads),
+		.mmio_writes = iog_count_of(&transport->common.writes) + iog_count_of(&transport->notify.writes) + iog_count_of(&transport->isr.writes) + iog_count_of(&transport->device.writes),
+		.requests = iog_count_of(&virtio->count_requests),
+		.maps = iog_count_of(&virtio->count_maps),
+		.unmaps = iog_count_of(&virtio->count_unmaps),
+		.doorbells = iog_count_of(&virtio->count_doorbells),
+		.submissions = iog_count_of(&virtio->count_submissions),
+		.timeouts = iog_count_of(&virtio->count_timeouts),
+		.refused = iog_count_of(&virtio->count_refused),
+		.broken = iog_count_of(&virtio->count_broken),
 	};
 	iog_fault_log_counts(virtio->fault_log, &stats->faults);
 }
